@@ -1,0 +1,19 @@
+"""Every address of Salas but the WebSocket one, which ``asgi.py`` routes."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView, TemplateView
+
+from schema.http import graphql_view
+
+page = TemplateView.as_view(template_name="page.html")
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="enter")),
+    path("entrar/", page, name="enter"),
+    path("salas/<slug:slug>/", page, name="room"),
+    path("graphql/", graphql_view("graphiql.html"), name="graphql"),
+    path("admin/", admin.site.urls),
+]

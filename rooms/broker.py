@@ -1,0 +1,172 @@
+"""Hints over the Channels layer: "the log of room R has grown to N".
+
+Nobody trusts a hint, so the broker may lose some. Hints of one room that wait to be sent are merged into the newest.
+
+Concurrency: ``announce`` may be called from any thread; everything else belongs to the event loop that ``attach`` was
+called on. One layer channel and one listener for the whole process.
+Lifecycle: ``attach`` once the loop runs, then ``listen`` as long as the process follows anything.
+Invariants: nothing here raises or blocks for want of a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import TypedDict
+
+from asgiref.sync import async_to_sync
+from channels.layers import BaseChannelLayer, get_channel_layer
+
+from .hub import OnHint
+
+logger = logging.getLogger(__name__)
+
+LAYER_TIMEOUT_SECONDS = 1.0
+RETRY_SECONDS = 1.0
+REFRESH_SECONDS = 10.0
+
+
+class HintMessage(TypedDict):
+    """A hint on the layer."""
+
+    type: str
+    room_id: int
+    sequence: int
+
+
+class Broker:
+    """The process's end of the layer. ``on_hint`` of ``attach`` hears what this process announces, layer or no layer."""
+
+    def __init__(self, layer: BaseChannelLayer) -> None:
+        self._layer = layer
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_hint: OnHint | None = None
+        self._outgoing: dict[int, int] = {}
+        self._sending: asyncio.Task[None] | None = None
+        self._wanted: set[int] = set()
+        self._watched: set[int] = set()
+        self._changed = asyncio.Event()
+
+    def attach(self, on_hint: OnHint) -> None:
+        """Make the running loop the process's, and the broker the one that ``announce`` goes through."""
+        global _attached
+        self._loop, self._on_hint = asyncio.get_running_loop(), on_hint
+        _attached = self
+
+    # Telling
+
+    def announce(self, room_id: int, sequence: int) -> None:
+        """Hand the hint to the loop and return at once. Raises RuntimeError when the loop is closed."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._enqueue, room_id, sequence)
+
+    def _enqueue(self, room_id: int, sequence: int) -> None:
+        if self._on_hint is not None:
+            self._on_hint(room_id, sequence)
+        self._outgoing[room_id] = max(sequence, self._outgoing.get(room_id, 0))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_outgoing())
+
+    async def _send_outgoing(self) -> None:
+        while self._outgoing:
+            room_id = next(iter(self._outgoing))
+            sequence = self._outgoing.pop(room_id)
+            await self._attempt(self._layer.group_send(group_of(room_id), hint_message(room_id, sequence)))
+
+    # Listening
+
+    def watch(self, room_id: int) -> None:
+        self._wanted.add(room_id)
+        self._changed.set()
+
+    def unwatch(self, room_id: int) -> None:
+        self._wanted.discard(room_id)
+        self._changed.set()
+
+    async def listen(self, on_hint: OnHint) -> None:
+        """Hear hints until cancelled; a layer that fails is tried again."""
+        while True:
+            try:
+                async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
+                    channel = await self._layer.new_channel()
+                await self._listen_on(channel, on_hint)
+            except Exception as error:
+                logger.warning("No hints from the channel layer (%r); trying again", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _listen_on(self, channel: str, on_hint: OnHint) -> None:
+        self._watched.clear()
+        keeping = asyncio.create_task(self._keep_watched(channel, on_hint))
+        try:
+            while True:
+                hint: HintMessage = await self._layer.receive(channel)
+                on_hint(hint["room_id"], hint["sequence"])
+        finally:
+            keeping.cancel()
+
+    async def _keep_watched(self, channel: str, on_hint: OnHint) -> None:
+        """Keep the layer's groups as wanted: the one place that joins and leaves them, so that no two calls cross."""
+        refresh = False
+        while True:
+            self._changed.clear()
+            for room_id in self._watched - self._wanted:
+                if await self._attempt(self._layer.group_discard(group_of(room_id), channel)):
+                    self._watched.discard(room_id)
+            for room_id in list(self._wanted) if refresh else self._wanted - self._watched:
+                await self._join(room_id, channel, on_hint)
+            refresh = not await self._changed_within(REFRESH_SECONDS)
+
+    async def _join(self, room_id: int, channel: str, on_hint: OnHint) -> None:
+        """Join a room's group. Joining again does no harm, and mends what the in-memory layer forgets after a day."""
+        joined = await self._attempt(self._layer.group_add(group_of(room_id), channel))
+        if joined and room_id not in self._watched:
+            self._watched.add(room_id)
+            on_hint(room_id, None)
+
+    async def _changed_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._changed.wait()
+        except TimeoutError:
+            return False
+
+    async def _attempt(self, work: Awaitable[None]) -> bool:
+        try:
+            async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
+                await work
+        except Exception as error:
+            logger.warning("The channel layer did not take a hint or a group (%r)", error)
+            return False
+        return True
+
+
+_attached: Broker | None = None
+
+
+def announce(*, room_id: int, sequence: int) -> None:
+    """Tell every process that a room's log has grown to ``sequence``. To be called after commit."""
+    if _attached is not None:
+        _attached.announce(room_id, sequence)
+    else:
+        _announce_from_outside(room_id, sequence)
+
+
+def _announce_from_outside(room_id: int, sequence: int) -> None:
+    """From a process that serves no sockets, such as a management command: over a connection of its own."""
+
+    async def send() -> None:
+        layer = get_channel_layer()
+        assert layer is not None
+        async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
+            await layer.group_send(group_of(room_id), hint_message(room_id, sequence))
+
+    async_to_sync(send)()
+
+
+def group_of(room_id: int) -> str:
+    return f"salas.room.{room_id}"
+
+
+def hint_message(room_id: int, sequence: int) -> HintMessage:
+    return {"type": "hint", "room_id": room_id, "sequence": sequence}

@@ -1,0 +1,73 @@
+"""Every way in which the rooms refuse something.
+
+Each carries the code that clients see as ``extensions.code`` and a message that may be shown to them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):
+    """A request that was understood and turned down. Nothing was stored."""
+
+    code: ClassVar[str]
+    default_message: ClassVar[str]
+
+    def __init__(self, message: str = "") -> None:
+        self.message = message or self.default_message
+        super().__init__(self.message)
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return {"code": self.code}
+
+
+class Unauthenticated(Refusal):
+    code = "UNAUTHENTICATED"
+    default_message = "Who are you? Join a room or log in first."
+
+
+class Forbidden(Refusal):
+    code = "FORBIDDEN"
+    default_message = "You may not do this."
+
+
+class NotFound(Refusal):
+    code = "NOT_FOUND"
+    default_message = "There is no such thing, or you may not know of it."
+
+
+class WrongPassword(Refusal):
+    code = "WRONG_PASSWORD"
+    default_message = "The room's password is wrong."
+
+
+class RoomArchived(Refusal):
+    code = "ROOM_ARCHIVED"
+    default_message = "The room is archived: it can be read, and nothing can be added."
+
+
+class CursorInvalid(Refusal):
+    code = "CURSOR_INVALID"
+    default_message = "This is not a cursor of this list."
+
+
+class CursorAhead(Refusal):
+    code = "CURSOR_AHEAD"
+    default_message = "The cursor is beyond the end of the room's log. Read the room again and go on from there."
+
+
+class BadUserInput(Refusal):
+    """``field`` names the argument or input field at fault, as the schema spells it."""
+
+    code = "BAD_USER_INPUT"
+    default_message = "This is not valid."
+
+    def __init__(self, field: str, message: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return {"code": self.code, "field": self.field}

@@ -1,0 +1,136 @@
+"""The hub: everything that this process follows, each room through one feed.
+
+Concurrency: one event loop. One task listens for hints, one polls, and each followed room has one that runs its feed.
+Lifecycle: the tasks start with the first follower; a feed lives from its first follower to its last; ``close`` ends all.
+Invariants: a room has at most one feed, and has one exactly while somebody follows it. Nothing waits for the broker:
+without it the poll brings what it would have hinted at, later.
+Dependencies: the standard library, the feed, a log and a broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Generic, Protocol
+
+from .feed import E, Feed, Log
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 3.0
+
+
+OnHint = Callable[[int, int | None], None]
+
+
+class Broker(Protocol):
+    """Brings hints. It never raises and nobody waits for it: what it loses, the poll finds."""
+
+    async def listen(self, on_hint: OnHint) -> None:
+        """Call ``on_hint(room_id, sequence)`` for every hint, until cancelled.
+
+        Once hints for a room begin to arrive, call it with None as the sequence: register first, then look. The other
+        order loses what happens between.
+        """
+        ...
+
+    def watch(self, room_id: int) -> None:
+        """Begin to want hints for a room."""
+        ...
+
+    def unwatch(self, room_id: int) -> None: ...
+
+
+class _Followed(Generic[E]):
+    """A feed, the task that runs it, and how many follow it."""
+
+    def __init__(self, feed: Feed[E], task: asyncio.Task[None]) -> None:
+        self.feed = feed
+        self.task = task
+        self.followers = 0
+
+
+class Hub(Generic[E]):
+    """``sleep`` waits between two polls; tests hand in their own."""
+
+    def __init__(
+        self,
+        log: Log[E],
+        broker: Broker,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._log = log
+        self._broker = broker
+        self._poll_seconds = poll_seconds
+        self._sleep = sleep
+        self._rooms: dict[int, _Followed[E]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def follow(self, room_id: int, cursor: int, head: int) -> AsyncGenerator[E]:
+        """Yield each entry of a room's log after ``cursor``, in order, once, for ever.
+
+        ``head`` is the end of the log as the caller has just read it, and ``cursor`` is not beyond it. Raises what
+        reading the log raises; whoever follows may begin again after the last entry that it got.
+        """
+        self._start()
+        with self._feed(room_id, head) as feed:
+            async with aclosing(feed.follow(cursor)) as entries:
+                async for entry in entries:
+                    yield entry
+
+    def hint(self, room_id: int, sequence: int | None) -> None:
+        """Take note that a room's log may have grown to ``sequence``; None: that it may have grown."""
+        if followed := self._rooms.get(room_id):
+            followed.feed.hint(sequence)
+
+    async def close(self) -> None:
+        """End every task. Who still follows waits until it is cancelled."""
+        tasks = [*self._tasks, *(followed.task for followed in self._rooms.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @contextmanager
+    def _feed(self, room_id: int, head: int) -> Iterator[Feed[E]]:
+        followed = self._rooms.get(room_id) or self._open(room_id, head)
+        followed.followers += 1
+        followed.feed.hint(head)  # the caller may have read further than the feed
+        try:
+            yield followed.feed
+        finally:
+            followed.followers -= 1
+            if followed.followers == 0:
+                self._shut(room_id, followed)
+
+    def _open(self, room_id: int, head: int) -> _Followed[E]:
+        feed = Feed(room_id, self._log, head)
+        followed = self._rooms[room_id] = _Followed(feed, asyncio.create_task(feed.run()))
+        self._broker.watch(room_id)
+        return followed
+
+    def _shut(self, room_id: int, followed: _Followed[E]) -> None:
+        self._broker.unwatch(room_id)
+        followed.task.cancel()
+        del self._rooms[room_id]
+
+    def _start(self) -> None:
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(work) for work in (self._broker.listen(self.hint), self._poll())]
+
+    async def _poll(self) -> None:
+        while True:
+            await self._sleep(self._poll_seconds)
+            try:
+                await self._look()
+            except Exception:
+                logger.exception("The heads of the followed rooms could not be read; trying again")
+
+    async def _look(self) -> None:
+        """One query for all rooms, which says what a lost hint would have said."""
+        if self._rooms:
+            for room_id, head in (await self._log.heads(list(self._rooms))).items():
+                self.hint(room_id, head)

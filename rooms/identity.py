@@ -1,0 +1,64 @@
+"""Who somebody is: an account, a guest, or nobody; and the tokens by which guests show it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
+
+from .models import Guest, GuestToken
+
+TOKEN_BYTES = 32
+TOKENS_KEPT_PER_GUEST = 10
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who asks. At most one of ``user`` and ``guest`` is set; ``token`` is the bearer token by which a guest was known."""
+
+    user: AbstractBaseUser | None = None
+    guest: Guest | None = None
+    token: str | None = None
+
+    @property
+    def is_authenticated(self) -> bool:
+        return self.user is not None or self.guest is not None
+
+    @property
+    def display_name(self) -> str | None:
+        if self.user is not None:
+            full_name = self.user.get_full_name() if hasattr(self.user, "get_full_name") else ""
+            return full_name or self.user.get_username()
+        return self.guest.display_name if self.guest is not None else None
+
+    def has_permission(self, permission: str) -> bool:
+        """Whether this is staff with a permission of the admin, such as ``rooms.delete_message``."""
+        user = self.user
+        return isinstance(user, PermissionsMixin) and getattr(user, "is_staff", False) and user.has_perm(permission)
+
+
+NOBODY = Viewer()
+
+
+def digest_of(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def issue_token(guest: Guest) -> str:
+    """Return a new bearer token of ``guest``; the oldest beyond ``TOKENS_KEPT_PER_GUEST`` cease to count."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    GuestToken.objects.create(guest=guest, digest=digest_of(token))
+    kept = guest.tokens.order_by("-id").values_list("id", flat=True)[:TOKENS_KEPT_PER_GUEST]
+    guest.tokens.exclude(id__in=list(kept)).delete()
+    return token
+
+
+def guest_by_token(token: str) -> Guest | None:
+    found = GuestToken.objects.select_related("guest").filter(digest=digest_of(token)).first()
+    return found.guest if found else None
+
+
+def guest_by_id(guest_id: int) -> Guest | None:
+    return Guest.objects.filter(id=guest_id).first()

@@ -1,0 +1,248 @@
+"""The tables. An invariant that the database can keep is a constraint here, so that the code may lean on it."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Length
+from django.db.models.lookups import LessThanOrEqual
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+ROOM_NAME_MAX_LENGTH = 80
+DISPLAY_NAME_MAX_LENGTH = 40
+TEXT_MAX_LENGTH = 4000
+IDEMPOTENCY_KEY_MAX_LENGTH = 200
+
+
+class RoomAccess(models.TextChoices):
+    OPEN = "OPEN", _("open: anyone may read, and join with a display name")
+    PASSWORD = "PASSWORD", _("password: anyone who knows it may join; only members read")
+    MEMBERS = "MEMBERS", _("members: only people added here; nobody else can tell that it exists")
+
+
+class MemberRole(models.TextChoices):
+    MEMBER = "MEMBER", _("member")
+    MODERATOR = "MODERATOR", _("moderator")
+    OWNER = "OWNER", _("owner")
+
+
+class EntryKind(models.TextChoices):
+    SENT = "SENT", _("sent")
+    EDITED = "EDITED", _("edited")
+    DELETED = "DELETED", _("deleted")
+
+
+class Room(models.Model):
+    """A room, the head of its log, and what lists show of it without counting.
+
+    ``sequence``, ``message_count`` and ``last_used_at`` change under the room's row lock, in the transaction that
+    appends an entry; ``member_count`` in the one that changes a membership.
+    """
+
+    slug = models.SlugField(_("slug"), max_length=80, unique=True, help_text=_("Its place in links: /salas/<slug>/."))
+    name = models.CharField(_("name"), max_length=ROOM_NAME_MAX_LENGTH)
+    description = models.TextField(_("description"), blank=True, default="", max_length=1000)
+    access = models.CharField(_("access"), max_length=8, choices=RoomAccess, default=RoomAccess.OPEN)
+    password = models.CharField(_("password"), max_length=128, blank=True, default="", editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    archived_at = models.DateTimeField(_("archived at"), null=True, blank=True, editable=False)
+
+    sequence = models.PositiveIntegerField(_("sequence"), default=0, editable=False)
+    message_count = models.PositiveIntegerField(_("messages"), default=0, editable=False)
+    member_count = models.PositiveIntegerField(_("members"), default=0, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("room")
+        verbose_name_plural = _("rooms")
+        ordering = ("name", "id")
+        constraints = (
+            models.CheckConstraint(name="room_access_known", condition=Q(access__in=RoomAccess.values)),
+            models.CheckConstraint(
+                name="room_password_where_needed",
+                condition=~Q(access=RoomAccess.PASSWORD) | ~Q(password=""),
+                violation_error_message=_("A room with this access needs a password."),
+            ),
+            models.CheckConstraint(name="room_named", condition=~Q(name="") & ~Q(slug="")),
+            models.CheckConstraint(name="room_counts_within_log", condition=Q(message_count__lte=F("sequence"))),
+        )
+        indexes = (
+            models.Index(fields=("name", "id"), name="room_by_name"),
+            models.Index(fields=("last_used_at",), name="room_by_last_use"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None
+
+
+class Guest(models.Model):
+    """Somebody without an account, made by ``joinRoom``. ``display_name`` is the one used last, in whatever room."""
+
+    display_name = models.CharField(_("display name"), max_length=DISPLAY_NAME_MAX_LENGTH)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("guest")
+        verbose_name_plural = _("guests")
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class GuestToken(models.Model):
+    """A guest's bearer token. Only its SHA-256 is stored: the token is random, so a plain digest is enough."""
+
+    guest = models.ForeignKey(Guest, on_delete=models.CASCADE, related_name="tokens", verbose_name=_("guest"))
+    digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("guest token")
+        verbose_name_plural = _("guest tokens")
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]}…"
+
+
+class Member(models.Model):
+    """A user or a guest in a room. Who leaves keeps the row, with ``left_at``, because messages name their author."""
+
+    room = models.ForeignKey(
+        Room,
+        on_delete=models.PROTECT,
+        related_name="members",
+        db_index=False,  # member_once_by_user begins with it
+        verbose_name=_("room"),
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="room_members",
+        verbose_name=_("user"),
+    )
+    guest = models.ForeignKey(
+        Guest,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="room_members",
+        verbose_name=_("guest"),
+    )
+    display_name = models.CharField(_("display name"), max_length=DISPLAY_NAME_MAX_LENGTH)
+    role = models.CharField(_("role"), max_length=9, choices=MemberRole, default=MemberRole.MEMBER)
+    joined_at = models.DateTimeField(_("joined at"), default=timezone.now, editable=False)
+    left_at = models.DateTimeField(_("left at"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("member")
+        verbose_name_plural = _("members")
+        constraints = (
+            models.UniqueConstraint(fields=("room", "user"), name="member_once_by_user"),
+            models.UniqueConstraint(fields=("room", "guest"), name="member_once_by_guest"),
+            models.CheckConstraint(
+                name="member_is_user_or_guest",
+                condition=Q(user__isnull=False, guest__isnull=True) | Q(user__isnull=True, guest__isnull=False),
+            ),
+            models.CheckConstraint(name="member_role_known", condition=Q(role__in=MemberRole.values)),
+            models.CheckConstraint(name="member_named", condition=~Q(display_name="")),
+        )
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    @property
+    def is_guest(self) -> bool:
+        return self.guest_id is not None
+
+    @property
+    def is_moderator(self) -> bool:
+        return self.role in {MemberRole.MODERATOR, MemberRole.OWNER}
+
+
+class Message(models.Model):
+    """What was said. ``text`` is NULL once deleted.
+
+    ``sequence`` is the position of its sending in the room's log, ``changed_sequence`` that of the latest entry about
+    it: of two copies of a message the one with the greater is the newer.
+    """
+
+    room = models.ForeignKey(
+        Room,
+        on_delete=models.PROTECT,
+        related_name="messages",
+        db_index=False,  # message_once_in_log begins with it
+        verbose_name=_("room"),
+    )
+    author = models.ForeignKey(
+        Member,
+        on_delete=models.PROTECT,
+        related_name="messages",
+        db_index=False,  # message_once_by_key begins with it
+        verbose_name=_("author"),
+    )
+    sequence = models.PositiveIntegerField(_("sequence"), editable=False)
+    changed_sequence = models.PositiveIntegerField(_("sequence of the latest change"), editable=False)
+    text = models.CharField(_("text"), max_length=TEXT_MAX_LENGTH, null=True)
+    sent_at = models.DateTimeField(_("sent at"), default=timezone.now, editable=False)
+    edited_at = models.DateTimeField(_("edited at"), null=True, editable=False)
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, editable=False)
+    idempotency_key = models.CharField(
+        _("idempotency key"), max_length=IDEMPOTENCY_KEY_MAX_LENGTH, null=True, editable=False
+    )
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        constraints = (
+            models.UniqueConstraint(fields=("room", "sequence"), name="message_once_in_log"),
+            models.UniqueConstraint(fields=("author", "idempotency_key"), name="message_once_by_key"),
+            models.CheckConstraint(name="message_sequence_from_one", condition=Q(sequence__gte=1)),
+            models.CheckConstraint(
+                name="message_changed_since_sent", condition=Q(changed_sequence__gte=F("sequence"))
+            ),
+            models.CheckConstraint(
+                name="message_text_until_deleted",
+                condition=Q(deleted_at__isnull=True, text__isnull=False) | Q(deleted_at__isnull=False, text__isnull=True),
+            ),
+            models.CheckConstraint(name="message_text_not_empty", condition=Q(text__isnull=True) | ~Q(text="")),
+            models.CheckConstraint(
+                name="message_text_not_too_long", condition=LessThanOrEqual(Length("text"), TEXT_MAX_LENGTH)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.room_id}:{self.sequence}"
+
+
+class Entry(models.Model):
+    """One change to a room's messages: the room's log, which only grows."""
+
+    pk = models.CompositePrimaryKey("room_id", "sequence")
+    room = models.ForeignKey(Room, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    sequence = models.PositiveIntegerField()
+    kind = models.CharField(max_length=7, choices=EntryKind)
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="entries", db_index=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = _("log entry")
+        verbose_name_plural = _("log entries")
+        constraints = (
+            models.CheckConstraint(name="entry_sequence_from_one", condition=Q(sequence__gte=1)),
+            models.CheckConstraint(name="entry_kind_known", condition=Q(kind__in=EntryKind.values)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.room_id}:{self.sequence}"
+
+    @property
+    def is_first_of_message(self) -> bool:
+        return self.kind == EntryKind.SENT

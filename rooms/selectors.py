@@ -1,0 +1,245 @@
+"""The only readers. Who may know of a room and who may read it is decided here and nowhere else.
+
+A function that takes a ``viewer`` raises ``NotFound`` for what the viewer may not know of, just as for what is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+
+from .exceptions import CursorAhead, Forbidden, NotFound, RoomArchived, Unauthenticated
+from .identity import Viewer
+from .models import Entry, Member, Message, Room, RoomAccess
+
+M = TypeVar("M", bound=Model)
+Key = tuple[Any, ...]
+
+VIEW_EVERYTHING = "rooms.view_message"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a viewer is to a room. ``member`` is None for those who never joined or have left."""
+
+    member: Member | None
+    may_know: bool
+    may_read: bool
+
+
+@dataclass(frozen=True)
+class Slice(Generic[M]):
+    """Some neighbours of an ordered list, and whether it goes on at either end."""
+
+    items: Sequence[M]
+    has_next: bool
+    has_previous: bool
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which part of a list is wanted: the ``size`` items next after ``after``, or, if ``backwards``, next before ``before``."""
+
+    size: int
+    backwards: bool = False
+
+
+# Access
+
+
+def standing(viewer: Viewer, room: Room) -> Standing:
+    return standings(viewer, [room])[room.pk]
+
+
+def standings(viewer: Viewer, rooms: Collection[Room]) -> dict[int, Standing]:
+    """What ``viewer`` is to each of ``rooms``, by room id, in one query however many they are."""
+    members = {member.room_id: member for member in _memberships(viewer).filter(room__in=[room.pk for room in rooms])}
+    sees_all = viewer.has_permission(VIEW_EVERYTHING)
+    return {room.pk: _standing(room, members.get(room.pk), sees_all) for room in rooms}
+
+
+def _standing(room: Room, member: Member | None, sees_all: bool) -> Standing:
+    if member is not None:
+        member.room = room
+    inside = member is not None or sees_all
+    return Standing(
+        member=member,
+        may_know=inside or room.access != RoomAccess.MEMBERS,
+        may_read=inside or room.access == RoomAccess.OPEN,
+    )
+
+
+def require_readable(viewer: Viewer, room: Room, found: Standing) -> None:
+    """Raise unless the room may be read: NotFound, Unauthenticated, Forbidden."""
+    if not found.may_know:
+        raise NotFound
+    if not found.may_read:
+        raise Forbidden("Only members of this room may read it.") if viewer.is_authenticated else Unauthenticated
+
+
+def require_member(viewer: Viewer, room: Room, found: Standing) -> Member:
+    """Return the viewer's membership, or raise NotFound, Unauthenticated, Forbidden."""
+    if not found.may_know:
+        raise NotFound
+    if found.member is None:
+        raise Forbidden("Join the room first.") if viewer.is_authenticated else Unauthenticated
+    return found.member
+
+
+def _memberships(viewer: Viewer) -> QuerySet[Member]:
+    if viewer.user is not None:
+        return Member.objects.filter(user_id=viewer.user.pk, left_at=None)
+    if viewer.guest is not None:
+        return Member.objects.filter(guest_id=viewer.guest.pk, left_at=None)
+    return Member.objects.none()
+
+
+def _known_rooms(viewer: Viewer) -> QuerySet[Room]:
+    if viewer.has_permission(VIEW_EVERYTHING):
+        return Room.objects.all()
+    return Room.objects.filter(~Q(access=RoomAccess.MEMBERS) | Q(pk__in=_memberships(viewer).values("room_id")))
+
+
+# Rooms
+
+
+def room_by_slug(*, viewer: Viewer, slug: str) -> Room | None:
+    return None if "\0" in slug else _known_rooms(viewer).filter(slug=slug).first()
+
+
+def room_by_id(*, viewer: Viewer, room_id: int) -> Room:
+    room = _known_rooms(viewer).filter(pk=room_id).first()
+    if room is None:
+        raise NotFound
+    return room
+
+
+def rooms_slice(
+    *,
+    viewer: Viewer,
+    span: Span,
+    after: tuple[str, int] | None = None,
+    before: tuple[str, int] | None = None,
+    search: str = "",
+    archived: bool | None = None,
+) -> Slice[Room]:
+    """The rooms that ``viewer`` may know of by (name, id); ``after`` and ``before`` are such pairs."""
+    rooms = _known_rooms(viewer)
+    if archived is not None:
+        rooms = rooms.filter(archived_at__isnull=not archived)
+    for word in search.split():
+        rooms = rooms.filter(Q(name__icontains=word) | Q(description__icontains=word))
+    return _slice(rooms, ("name", "id"), span, after, before)
+
+
+def room_to_follow(*, viewer: Viewer, room_id: int, after: int | None) -> tuple[Room, int]:
+    """Return a room that ``viewer`` may follow and the sequence to go on from.
+
+    Raises NotFound, Unauthenticated, Forbidden, RoomArchived, and CursorAhead for ``after`` beyond the end of the log.
+    """
+    room = room_by_id(viewer=viewer, room_id=room_id)
+    require_readable(viewer, room, standing(viewer, room))
+    if room.is_archived:
+        raise RoomArchived
+    require_within_log(room, after)
+    return room, room.sequence if after is None else after
+
+
+def require_within_log(room: Room, *sequences: int | None) -> None:
+    if any(sequence is not None and sequence > room.sequence for sequence in sequences):
+        raise CursorAhead
+
+
+# Members and messages
+
+
+def memberships(*, viewer: Viewer) -> list[Member]:
+    """The viewer's own memberships, by room name."""
+    return list(_memberships(viewer).select_related("room").order_by("room__name", "id"))
+
+
+def member_by_id(*, viewer: Viewer, member_id: int) -> Member:
+    member = Member.objects.select_related("room").filter(pk=member_id).first()
+    if member is None or not standing(viewer, member.room).may_read:
+        raise NotFound
+    return member
+
+
+def message_by_id(*, viewer: Viewer, message_id: int) -> Message:
+    message = Message.objects.select_related("room", "author").filter(pk=message_id).first()
+    if message is None or not standing(viewer, message.room).may_read:
+        raise NotFound
+    message.author.room = message.room
+    return message
+
+
+def messages_slice(
+    *, viewer: Viewer, room: Room, span: Span, after: int | None = None, before: int | None = None
+) -> Slice[Message]:
+    """Messages of ``room`` in sending order; ``after`` and ``before`` are positions in its log.
+
+    Raises NotFound, Unauthenticated, Forbidden, CursorAhead.
+    """
+    require_readable(viewer, room, standing(viewer, room))
+    require_within_log(room, after, before)
+    messages = Message.objects.filter(room_id=room.pk).select_related("author")
+    found = _slice(
+        messages,
+        ("sequence",),
+        span,
+        None if after is None else (after,),
+        None if before is None else (before,),
+    )
+    for message in found.items:
+        message.room = message.author.room = room
+    return found
+
+
+# The log. Whoever calls these has checked access when following began.
+
+
+def entries_after(*, room_id: int, sequence: int, limit: int) -> list[Entry]:
+    """The next ``limit`` entries of a room's log after ``sequence``, in order, with the messages as they are now."""
+    found = Entry.objects.filter(room_id=room_id, sequence__gt=sequence).order_by("sequence")
+    entries = list(found.select_related("message__room", "message__author")[:limit])
+    for entry in entries:
+        entry.message.author.room = entry.message.room
+    return entries
+
+
+def log_heads(*, room_ids: Iterable[int]) -> dict[int, int]:
+    """The last sequence of each room's log, by room id, in one query."""
+    return dict(Room.objects.filter(pk__in=list(room_ids)).values_list("pk", "sequence"))
+
+
+def _slice(
+    items: QuerySet[M], order: tuple[str, ...], span: Span, after: Key | None, before: Key | None
+) -> Slice[M]:
+    """Cut ``span`` out of ``items``: keyset pagination, so that its cost does not grow with what lies before it."""
+    within = items
+    if after is not None:
+        within = within.filter(_side(order, "gt", after))
+    if before is not None:
+        within = within.filter(_side(order, "lt", before))
+    ordered = within.order_by(*(f"-{name}" if span.backwards else name for name in order))
+    found = list(ordered[: span.size + 1])
+    more, found = len(found) > span.size, found[: span.size]
+    has_earlier = after is not None and items.filter(_side(order, "lte", after)).exists()
+    has_later = before is not None and items.filter(_side(order, "gte", before)).exists()
+    if span.backwards:
+        return Slice(found[::-1], has_next=has_later, has_previous=more or has_earlier)
+    return Slice(found, has_next=more or has_later, has_previous=has_earlier)
+
+
+def _side(order: tuple[str, ...], lookup: str, key: Key) -> Q:
+    """What lies on one side of ``key`` (``lookup``: gt, gte, lt, lte) in the order of one field, or of two."""
+    if len(order) == 1:
+        return Q(**{f"{order[0]}__{lookup}": key[0]})
+    first, second = order
+    # The first condition says nothing new, but lets the database walk the index from there.
+    return Q(**{f"{first}__{lookup[:2]}e": key[0]}) & (
+        Q(**{f"{first}__{lookup[:2]}": key[0]}) | Q(**{f"{second}__{lookup}": key[1]})
+    )

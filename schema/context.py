@@ -1,0 +1,82 @@
+"""What a resolver knows beside its arguments, and how somebody is known: one way for HTTP and WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from strawberry.dataloader import DataLoader
+from strawberry.types import Info as StrawberryInfo
+
+from rooms.exceptions import Unauthenticated
+from rooms.hub import Hub
+from rooms.identity import NOBODY, Viewer, guest_by_id, guest_by_token
+from rooms.models import Entry, Guest, Room
+from rooms.selectors import Standing, standings
+from rooms.threads import in_database
+
+GUEST_IN_SESSION = "guest_id"
+
+
+@dataclass
+class Context:
+    """``remember`` keeps a new guest for the requests to come; it is called where the database may be used."""
+
+    viewer: Viewer
+    remember: Callable[[Viewer], None]
+    hub: Hub[Entry] | None = None
+    standings: DataLoader[Room, Standing] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Without its cache: what somebody may do can change while a subscription lives.
+        self.standings = DataLoader(self._load_standings, cache=False)
+
+    def become(self, viewer: Viewer) -> None:
+        self.viewer = viewer
+        self.remember(viewer)
+
+    async def _load_standings(self, rooms: list[Room]) -> list[Standing]:
+        found = await in_database(standings, self.viewer, rooms)
+        return [found[room.pk] for room in rooms]
+
+
+Info = StrawberryInfo[Context, Any]
+
+
+def authenticate(session: SessionBase | None, authorization: str | None) -> Viewer:
+    """Return who sends ``Authorization: Bearer …`` or, without it, whose session it is.
+
+    Raises Unauthenticated for an authorization that is not a bearer token in force (RFC 6750, section 2.1).
+    """
+    if authorization is not None:
+        return _viewer_by_bearer(authorization)
+    return NOBODY if session is None else _viewer_by_session(session)
+
+
+def keep_in_session(session: SessionBase, guest: Guest) -> None:
+    """Let the session be the guest's, under a new key: an old one may be known to somebody else."""
+    session.cycle_key()
+    session[GUEST_IN_SESSION] = guest.pk
+
+
+def _viewer_by_bearer(authorization: str) -> Viewer:
+    scheme, _, token = authorization.partition(" ")
+    guest = guest_by_token(token.strip()) if scheme.lower() == "bearer" else None
+    if guest is None:
+        raise Unauthenticated("The bearer token is not valid.")
+    return Viewer(guest=guest, token=token.strip())
+
+
+def _viewer_by_session(session: SessionBase) -> Viewer:
+    request = HttpRequest()
+    request.session = session
+    user = get_user(request)
+    if user.is_authenticated:
+        return Viewer(user=user)
+    guest_id = session.get(GUEST_IN_SESSION)
+    guest = None if guest_id is None else guest_by_id(guest_id)
+    return Viewer(guest=guest)

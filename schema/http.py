@@ -1,0 +1,115 @@
+"""GraphQL over HTTP through Django's view, so that its middleware applies; GraphiQL for browsers at the same address."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+from cross_web import HTTPException
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
+from strawberry.django.views import AsyncGraphQLView
+from strawberry.http import GraphQLHTTPResponse
+from strawberry.types import ExecutionResult
+
+from rooms.exceptions import BadUserInput, Forbidden, Refusal, Unauthenticated
+from rooms.identity import Viewer
+from rooms.threads import in_database, stay_in_request_thread
+
+from .context import Context, authenticate, keep_in_session
+from .errors import presented, refusal_presented
+from .origins import is_trusted_origin
+from .requests import json_object, operation_request
+from .schema import schema
+
+STATUS = {Unauthenticated: 401, Forbidden: 403}
+
+
+class GraphQLView(AsyncGraphQLView[Context, None]):
+    """One GraphQL request, JSON in and JSON out; every refusal is JSON too.
+
+    Who asks with a session cookie must show that it is not another site that asks: by the Origin that browsers send, or
+    by Django's CSRF token. A bearer token shows it by itself.
+    """
+
+    page_template: str | None = None
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if self.page_template and _wants_page(request):
+            return render(request, self.page_template)
+        stay_in_request_thread()
+        try:
+            _require_own_site(request)
+            return await self.run(request=request)
+        except Refusal as refusal:
+            return _refused(STATUS.get(type(refusal), 400), refusal)
+        except HTTPException as error:
+            return _refused(error.status_code, BadUserInput("body", error.reason))
+        except SuspiciousOperation as error:
+            return _refused(400, BadUserInput("body", str(error)))
+
+    async def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
+        viewer = await in_database(authenticate, request.session, request.headers.get("Authorization"))
+        return Context(viewer=viewer, remember=partial(_remember, request))
+
+    async def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
+        response: GraphQLHTTPResponse = {"data": result.data}
+        if result.errors:
+            response["errors"] = [presented(error) for error in result.errors]  # type: ignore[misc]
+        if result.extensions:
+            response["extensions"] = result.extensions
+        return response
+
+    def parse_json(self, data: str | bytes) -> Any:
+        try:
+            body = json_object(data)
+        except ValueError as error:
+            raise HTTPException(400, f"The body must be a JSON object: {error}") from error
+        operation_request(body)
+        return body
+
+    def encode_json(self, data: object) -> str:
+        return json.dumps(data, separators=(",", ":"))
+
+
+def graphql_view(page_template: str) -> Any:
+    """The view for ``/graphql/``. It checks for itself what CsrfViewMiddleware would answer in HTML."""
+    view = GraphQLView.as_view(schema=schema, graphql_ide=None, allow_queries_via_get=False, page_template=page_template)
+    return csrf_exempt(view)
+
+
+def _wants_page(request: HttpRequest) -> bool:
+    return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+
+
+def _require_own_site(request: HttpRequest) -> None:
+    """Raises Forbidden where another site may be using the browser's session."""
+    if "Authorization" in request.headers or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None and is_trusted_origin(origin, request.get_host()):
+        return
+    if _has_csrf_token(request):
+        return
+    raise Forbidden("A session counts only with its site's own Origin header or with Django's CSRF token.")
+
+
+def _has_csrf_token(request: HttpRequest) -> bool:
+    check = CsrfViewMiddleware(lambda _: HttpResponse())
+    check.process_request(request)
+    return check.process_view(request, lambda _: HttpResponse(), (), {}) is None
+
+
+def _remember(request: HttpRequest, viewer: Viewer) -> None:
+    if viewer.guest is not None:
+        keep_in_session(request.session, viewer.guest)
+
+
+def _refused(status: int, refusal: Refusal) -> JsonResponse:
+    return JsonResponse({"errors": [refusal_presented(refusal)]}, status=status)
