@@ -1,0 +1,48 @@
+import { type KeyboardEvent, useState } from 'react';
+
+interface Props {
+  onSend: (text: string) => void;
+  isReady: boolean;
+}
+
+/** On phones the keyboard should not jump up before anyone asked for it. */
+const wantsFocus = () => matchMedia('(pointer: fine)').matches;
+
+export function Composer({ onSend, isReady }: Props) {
+  const [text, setText] = useState('');
+
+  const send = () => {
+    if (!isReady || text.trim() === '') return;
+    onSend(text);
+    setText('');
+  };
+
+  return (
+    <form
+      className="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <textarea
+        aria-label="Mensagem"
+        placeholder="Escreva uma mensagem"
+        rows={1}
+        dir="auto"
+        value={text}
+        autoFocus={wantsFocus()}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={(event) => isSendKey(event) && (event.preventDefault(), send())}
+      />
+      <button type="submit" className="primary" disabled={!isReady || text.trim() === ''}>
+        Enviar
+      </button>
+    </form>
+  );
+}
+
+/** Enter sends, Shift+Enter is a new line; an Enter that ends an input method's composition does neither. */
+export function isSendKey(event: KeyboardEvent): boolean {
+  return event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing;
+}

@@ -1,0 +1,90 @@
+/**
+ * A room that is read, followed and written to.
+ *
+ * Lifecycle: read (`Room`), then follow from what was read; when the server ends the subscription, or a hole shows in
+ * the log, after a pause all over again.
+ */
+
+import type { CombinedError } from 'urql';
+import { useEffect, useMemo, useReducer, useRef, useState } from 'react';
+
+import { MessagesDocument, RoomDocument } from './documents';
+import { emptyLog, type Log, logReducer } from './log';
+import { rememberedUnsent, rememberUnsent } from './memory';
+import { refusalText } from './refusals';
+import { type RoomActions, roomActions, SendQueue } from './roomActions';
+import { entrarPath, navigate } from './route';
+import { client, follow } from './transport';
+import type { EnteredRoom, Room } from './types';
+
+const PAUSE_BEFORE_READING_ANEW_MS = 2_000;
+
+export interface OpenRoom {
+  room: EnteredRoom | null;
+  log: Log;
+  /** Why the room cannot be read or followed just now; null when all is well. */
+  trouble: string | null;
+  actions: RoomActions;
+}
+
+export function useRoom(slug: string): OpenRoom {
+  const [room, setRoom] = useState<EnteredRoom | null>(null);
+  const [log, dispatch] = useReducer(logReducer, emptyLog);
+  const [trouble, setTrouble] = useState<string | null>(null);
+  const [reading, setReading] = useState(0);
+  const sends = useRef(new SendQueue());
+
+  useEffect(() => {
+    let isOver = false;
+    let stopFollowing = () => {};
+    let timeout: ReturnType<typeof setTimeout> | undefined;
+    const readAnewLater = (error: CombinedError | undefined) => {
+      if (error) setTrouble(refusalText(error));
+      timeout = setTimeout(() => setReading((n) => n + 1), PAUSE_BEFORE_READING_ANEW_MS);
+    };
+
+    async function open() {
+      const { data, error } = await client.query(RoomDocument, { slug }).toPromise();
+      if (isOver) return;
+      if (!data) return readAnewLater(error);
+      if (!isEntered(data.room)) return navigate(entrarPath(slug), { replace: true });
+      const { id, cursor, viewerMember, messages, isArchived } = data.room;
+      setRoom(data.room);
+      setTrouble(null);
+      dispatch({ type: 'opened', viewerMemberId: viewerMember.id, page: messages, unsent: rememberedUnsent(id) });
+      if (isArchived) return;
+      const after = messages.pageInfo.endCursor ?? cursor;
+      stopFollowing = follow(
+        MessagesDocument,
+        { roomId: id, after },
+        { onData: (it) => dispatch({ type: 'eventReceived', event: it.messages }), onEnd: readAnewLater },
+      );
+    }
+
+    void open();
+    return () => {
+      isOver = true;
+      clearTimeout(timeout);
+      stopFollowing();
+    };
+  }, [slug, reading]);
+
+  useEffect(() => {
+    if (log.hasHole) setReading((n) => n + 1);
+  }, [log.hasHole]);
+
+  useEffect(() => {
+    if (room) rememberUnsent(room.id, log.unsent);
+  }, [room, log.unsent]);
+
+  const actions = useMemo(
+    () => roomActions({ slug, roomId: room?.id ?? null, earlierCursor: log.earlierCursor, dispatch, sends: sends.current }),
+    [slug, room?.id, log.earlierCursor],
+  );
+
+  return { room, log, trouble, actions };
+}
+
+function isEntered(room: Room | null): room is EnteredRoom {
+  return room !== null && room.viewerMember !== null && room.messages !== null;
+}

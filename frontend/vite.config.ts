@@ -1,0 +1,17 @@
+import { defineConfig } from 'vite';
+
+// Everything lands in dist/salas/, so that no name can meet one of Django admin's under /static/.
+export default defineConfig({
+  base: '/static/',
+  build: {
+    assetsDir: 'salas',
+    chunkSizeWarningLimit: 5000,
+    manifest: 'manifest.json',
+    rolldownOptions: {
+      input: ['src/page/main.tsx', 'src/graphiql/main.tsx'],
+      // "use client" in GraphiQL's dependencies means nothing to a page without server components.
+      onLog: (level, log, warn) => log.code !== 'MODULE_LEVEL_DIRECTIVE' && warn(level, log),
+    },
+  },
+  worker: { format: 'es' },
+});
