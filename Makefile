@@ -1,0 +1,131 @@
+# From nothing to a running server, a green suite, a checked tree. Wants Python 3.11 or newer and make; the rest it brings.
+# A step runs when what it reads is newer than what it made, so an interrupted one is done again. The environment lives
+# in .venv, with a stamp for each lock that is installed there, each on top of the one before.
+
+HOST = 127.0.0.1
+PORT = 8000
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PY := .venv/bin/python
+UV := $(shell command -v uv 2>/dev/null)
+BROWSER_CODE := frontend/dist/manifest.json
+TEXTS := $(patsubst %.po,%.mo,$(shell find config rooms schema -name '*.po'))
+READY := $(BROWSER_CODE) $(TEXTS)
+
+# An environment whose Python is gone, after an upgrade say, is made again.
+$(shell [ ! -e .venv ] || $(PY) -c '' 2>/dev/null || rm -f .venv/made .venv/run .venv/test .venv/check)
+
+.PHONY: help run test check format schema lock bench clean browser
+help: ## list what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: .venv/run $(READY) ## serve on http://127.0.0.1:8000 (PORT=… and HOST=… for another place)
+	@$(PY) manage.py first_run --host '$(HOST)' --port '$(PORT)'
+	@exec $(PY) -m daphne -b '$(HOST)' -p '$(PORT)' config.asgi:application
+
+test: .venv/test browser $(READY) ## run all tests: TypeScript, then Python on PostgreSQL, then on SQLite
+	@$(call npm,run --silent test)
+	@$(PY) -m pytest
+	@$(PY) -m pytest --database=sqlite -m 'not end_to_end'
+
+check: .venv/check $(READY) ## find what is wrong without running it: style, types, layers, migrations, schema
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-logo
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py export_schema schema.schema:schema | diff -u schema/schema.graphql -
+	@$(call npm,run --silent check)
+
+format: .venv/check ## lay out the Python code, and mend what can be mended
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+schema: .venv/run ## write schema/schema.graphql anew
+	$(PY) manage.py export_schema schema.schema:schema --path schema/schema.graphql
+
+bench: .venv/test $(READY) ## measure sends and deliveries per second
+	@$(PY) -m tests.bench
+
+clean: ## remove what was built and installed; databases, keys and settings stay
+	rm -rf .venv frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find config rooms schema tests -name __pycache__ -prune -exec rm -rf {} +
+	find config rooms schema -name '*.mo' -exec rm {} +
+
+browser: .venv/test
+	@$(PY) -m tests.services.chromium
+
+# Locks: uv writes them, pip and uv install them. UPGRADE=--upgrade takes newer versions.
+LOCK = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
+lock: ## write requirements/*.txt anew from pyproject.toml (UPGRADE=--upgrade for newer versions)
+	@[ -n '$(UV)' ] || { echo 'uv is missing: `python3 -m pip install uv`, or see its site for other ways'; exit 1; }
+	$(LOCK) pyproject.toml --group build -o requirements/run.txt
+	$(LOCK) pyproject.toml --group build --group test -c requirements/run.txt -o requirements/test.txt
+	$(LOCK) pyproject.toml --group build --group test --group check -c requirements/test.txt -o requirements/check.txt
+	$(LOCK) --group node -o requirements/node.txt
+
+# The Python environment
+define FIND_PYTHON
+for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; \
+done
+endef
+
+.venv/made:
+	@if ! $(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		$(FIND_PYTHON); \
+		if [ -n '$(UV)' ]; then \
+			echo "Making .venv …"; rm -rf .venv; '$(UV)' venv -q --python "$${python:->=3.11}" .venv; \
+		elif [ -z "$$python" ]; then \
+			echo 'Python 3.11 or newer is missing: install it, or name it with PYTHON=/path/to/python3' >&2; exit 1; \
+		elif ! "$$python" -c 'import venv, ensurepip' 2>/dev/null; then \
+			echo "$$python lacks venv: \`sudo apt-get install python3-venv\` (Debian, Ubuntu) brings it" >&2; exit 1; \
+		else \
+			echo "Making .venv …"; "$$python" -m venv --clear .venv; \
+		fi; \
+	fi
+	@touch $@
+
+.venv/run: requirements/run.txt .venv/made
+	@echo 'Installing what Salas needs …'
+	@$(call install,$<)
+	@touch $@
+
+.venv/test: requirements/test.txt .venv/run
+	@echo 'Installing what the tests need …'
+	@$(call install,$<)
+	@touch $@
+
+.venv/check: requirements/check.txt .venv/test
+	@echo 'Installing what the checks need …'
+	@$(call install,$<)
+	@touch $@
+
+ifdef UV
+install = '$(UV)' pip install -q --python $(PY) --no-deps --require-hashes -r $(1)
+else
+install = { $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; } && \
+	$(PY) -m pip install -qq --disable-pip-version-check --no-input --no-compile --no-deps --require-hashes -r $(1)
+endif
+
+# The front end. Node comes from PyPI where there is none, or one that Vite is too new for.
+NODE_SERVES = node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
+	process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
+npm = PATH="$(CURDIR)/.venv/bin:$$PATH"; { $(NODE_SERVES); } || { echo 'Installing Node …'; $(call install,requirements/node.txt); } && \
+	cd frontend && npm --no-progress $(1)
+
+frontend/node_modules/installed: frontend/package-lock.json frontend/package.json .venv/run
+	@echo 'Installing what the front end needs …'
+	@$(call npm,ci --no-audit --no-fund --loglevel=error >/dev/null)
+	@touch $@
+
+$(BROWSER_CODE): frontend/node_modules/installed $(shell find frontend/src frontend/public -type f) $(wildcard frontend/*.ts frontend/*.json)
+	@echo 'Building the front end …'
+	@$(call npm,run --silent build >/dev/null)
+	@touch $@
+
+%.mo: %.po .venv/run
+	@$(PY) -c 'import sys, polib; polib.pofile(sys.argv[1]).save_as_mofile(sys.argv[2])' $< $@

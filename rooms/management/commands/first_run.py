@@ -1,0 +1,87 @@
+"""Between installing and serving: the database is brought up to date, and a newcomer is told where to go."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import transaction
+from django.urls import reverse
+from django.utils.crypto import get_random_string
+
+from rooms.models import Room
+from rooms.services import create_room
+
+ADMIN = "admin"
+LOBBY = "lobby"
+PASSWORD_LENGTH = 16
+
+
+class Command(BaseCommand):
+    help = "Migrate; on an empty database make an open room and an admin; print where everything is."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="where the server will listen")
+        parser.add_argument("--port", default=8000, type=int, help="where the server will listen")
+
+    def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
+        require_free(host, port)
+        call_command("migrate", verbosity=0, interactive=False)
+        password = furnish()
+        self.stdout.write(welcome(address(host, port), password) if password else directions(address(host, port)))
+
+
+def require_free(host: str, port: int) -> None:
+    """Raise CommandError where nothing could listen, before anything is told about that place."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise CommandError(f"port {port} is taken: `make run PORT={port + 1}` takes another") from None
+        raise CommandError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+
+
+@transaction.atomic
+def furnish() -> str | None:
+    """Make a room and an admin where there is neither user nor room; return the admin's password, else None."""
+    users = get_user_model()
+    if users.objects.exists() or Room.objects.exists():
+        return None
+    password = get_random_string(PASSWORD_LENGTH)
+    users.objects.create_superuser(ADMIN, password=password)
+    create_room(slug=LOBBY, name="Lobby")
+    return password
+
+
+def address(host: str, port: int) -> str:
+    """Return what a browser on this machine calls it."""
+    here = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://{f'[{here}]' if ':' in here else here}:{port}"
+
+
+def welcome(base: str, password: str) -> str:
+    return f"""
+Welcome to Salas. A room for everyone and an admin were made:
+
+    the room    {base}{reverse("room", args=[LOBBY])}
+    the admin   {base}{reverse("admin:index")}
+                user {ADMIN}, password {password}
+    GraphiQL    {base}{reverse("graphql")}
+
+The password is shown this once. Ctrl-C ends the server.
+"""
+
+
+def directions(base: str) -> str:
+    return f"""
+    rooms       {base}{reverse("enter")}
+    the admin   {base}{reverse("admin:index")}
+    GraphiQL    {base}{reverse("graphql")}
+
+Ctrl-C ends the server.
+"""

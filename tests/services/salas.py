@@ -1,0 +1,143 @@
+"""Salas itself as a child process, embedded or scaled out, at a port of its own that it keeps over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from unittest.mock import patch
+
+from tests.services.service import Service, ServiceError
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+ROOT = Path(__file__).resolve().parents[2]
+LISTENING = re.compile(r"Listening on TCP address 127\.0\.0\.1:(\d+)")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Salas(Service):
+    """``environment`` is added to that of the test run; ``unblocked`` lifts pytest-django's ban on databases."""
+
+    name = "server"
+
+    def __init__(
+        self,
+        database_url: str,
+        redis_url: str = "",
+        environment: Mapping[str, str] | None = None,
+        unblocked: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        super().__init__()
+        self.database_url = database_url
+        self.redis_url = redis_url
+        self.port = 0
+        self._environment = dict(environment or {})
+        self._log_before_start = 0
+        self._unblocked = unblocked
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def graphql_url(self) -> str:
+        return f"{self.url}/graphql/"
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/graphql/"
+
+    def command(self) -> list[str]:
+        self._log_before_start = len(self.log)
+        return [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "config.asgi:application"]
+
+    def is_ready(self) -> bool:
+        if found := LISTENING.search(self.log, self._log_before_start):
+            self.port = int(found[1])
+        return found is not None
+
+    def environment(self) -> dict[str, str]:
+        return server_environment(self.database_url, self.redis_url) | self._environment
+
+    def working_directory(self) -> Path:
+        return ROOT
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call ``function`` in this process, with the server's database as Django's default one."""
+        with self._unblocked(), default_database(self.database_url), the_server_s_hashers():
+            return function(*args, **kwargs)
+
+    async def acall(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the same from an asynchronous test."""
+        return await asyncio.to_thread(partial(self.call, function, *args, **kwargs))
+
+
+def server_environment(database_url: str, redis_url: str) -> dict[str, str]:
+    """An empty ``REDIS_URL`` says "in memory" and, unlike none, stands above a developer's ``.env``."""
+    return os.environ | {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "SECRET_KEY": "the-same-in-all-processes-of-a-test-run",
+        "LOG_LEVEL": "INFO",  # Daphne names its port at this level
+    }
+
+
+def migrate(database_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=server_environment(database_url, ""),
+        cwd=ROOT,
+        check=False,
+    )
+    if done.returncode:
+        raise ServiceError(f"migrate failed on {database_url}:\n{done.stdout[-2000:]}")
+
+
+@contextmanager
+def the_server_s_hashers() -> Iterator[None]:
+    """Within, a password is hashed so that the server can check it: tests otherwise hash quickly."""
+    from django.conf import global_settings
+    from django.test.utils import override_settings
+
+    with override_settings(PASSWORD_HASHERS=global_settings.PASSWORD_HASHERS):
+        yield
+
+
+@contextmanager
+def default_database(url: str) -> Iterator[None]:
+    """Within, Django's default connection of this thread leads to ``url``, without a pool."""
+    from django.db import connections
+
+    before, connections["default"] = connections["default"], connection_to(url)
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections["default"] = before
+
+
+def connection_to(url: str) -> BaseDatabaseWrapper:
+    from django.db.utils import ConnectionHandler
+
+    from config.settings import database
+
+    with patch.dict(os.environ, {"DATABASE_URL": url}):
+        settings = database()
+    settings["OPTIONS"].pop("pool", None)
+    return ConnectionHandler({"default": settings})["default"]
