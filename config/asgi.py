@@ -1,12 +1,13 @@
 """The one place that wires everything together: the whole of a serving process, on a page.
 
-HTTP goes to Django. WebSockets go to the transport, which follows rooms through the process's hub; the hub reads the log
-in the database and hears hints through the broker, which also carries the hints of this process's own services.
+HTTP goes to Django. WebSockets go to the transport, which follows rooms through the process's hub; the hub reads the
+log in the database and hears hints through the broker, which also carries the hints of this process's own services.
 """
 
 from __future__ import annotations
 
 import os
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
@@ -14,23 +15,27 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django_application = get_asgi_application()  # before the imports below: they need Django's models
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope  # noqa: E402
-from channels.layers import get_channel_layer  # noqa: E402
+from channels import DEFAULT_CHANNEL_LAYER  # noqa: E402
+from channels.layers import channel_layers  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from rooms.broker import Broker  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
-from rooms.models import Entry  # noqa: E402
 from schema.schema import schema  # noqa: E402
 from schema.transport import Transport, refuse  # noqa: E402
 
-broker = Broker(get_channel_layer())
-hub: Hub[Entry] = Hub(DatabaseLog(), broker)
+broker = Broker(channel_layers[DEFAULT_CHANNEL_LAYER])
+hub = Hub(DatabaseLog(), broker)
+websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI application's
+    path("graphql/", cast("Any", Transport(schema, hub))),
+    re_path("", cast("Any", refuse)),
+]
 router = ProtocolTypeRouter(
     {
         "http": django_application,
-        "websocket": URLRouter([path("graphql/", Transport(schema, hub)), re_path("", refuse)]),
+        "websocket": URLRouter(websocket_routes),
     }
 )
 

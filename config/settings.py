@@ -27,7 +27,7 @@ def secret_key_kept_in(path: Path) -> str:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return path.read_text().strip()
-    with open(handle, "w") as file:
+    with os.fdopen(handle, "w") as file:
         file.write(key := secrets.token_urlsafe(50))
     return key
 

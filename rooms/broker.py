@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from typing import TypedDict
+from typing import Any
 
 from asgiref.sync import async_to_sync
-from channels.layers import BaseChannelLayer, get_channel_layer
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import BaseChannelLayer, channel_layers
 
 from .hub import OnHint
 
@@ -27,16 +28,8 @@ RETRY_SECONDS = 1.0
 REFRESH_SECONDS = 10.0
 
 
-class HintMessage(TypedDict):
-    """A hint on the layer."""
-
-    type: str
-    room_id: int
-    sequence: int
-
-
 class Broker:
-    """The process's end of the layer. ``on_hint`` of ``attach`` hears what this process announces, layer or no layer."""
+    """The process's end of the layer. What the process itself announces it also hears directly, layer or no layer."""
 
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
@@ -50,15 +43,19 @@ class Broker:
 
     def attach(self, on_hint: OnHint) -> None:
         """Make the running loop the process's, and the broker the one that ``announce`` goes through."""
-        global _attached
         self._loop, self._on_hint = asyncio.get_running_loop(), on_hint
-        _attached = self
+        _attached[:] = [self]
+
+    def detach(self) -> None:
+        """Let the process announce over connections of its own again."""
+        _attached.clear()
 
     # Telling
 
     def announce(self, room_id: int, sequence: int) -> None:
-        """Hand the hint to the loop and return at once. Raises RuntimeError when the loop is closed."""
-        assert self._loop is not None
+        """Hand the hint to the loop and return at once. Raises RuntimeError where there is no loop, or one closed."""
+        if self._loop is None:
+            raise RuntimeError("the broker is not attached to a loop")
         self._loop.call_soon_threadsafe(self._enqueue, room_id, sequence)
 
     def _enqueue(self, room_id: int, sequence: int) -> None:
@@ -91,7 +88,7 @@ class Broker:
                 async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
                     channel = await self._layer.new_channel()
                 await self._listen_on(channel, on_hint)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever the layer's library raises
                 logger.warning("No hints from the channel layer (%r); trying again", error)
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -100,7 +97,7 @@ class Broker:
         keeping = asyncio.create_task(self._keep_watched(channel, on_hint))
         try:
             while True:
-                hint: HintMessage = await self._layer.receive(channel)
+                hint = await self._layer.receive(channel)
                 on_hint(hint["room_id"], hint["sequence"])
         finally:
             keeping.cancel()
@@ -135,19 +132,19 @@ class Broker:
         try:
             async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
                 await work
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the layer's library raises
             logger.warning("The channel layer did not take a hint or a group (%r)", error)
             return False
         return True
 
 
-_attached: Broker | None = None
+_attached: list[Broker] = []  # the process's broker, once it serves sockets
 
 
 def announce(*, room_id: int, sequence: int) -> None:
     """Tell every process that a room's log has grown to ``sequence``. To be called after commit."""
-    if _attached is not None:
-        _attached.announce(room_id, sequence)
+    if _attached:
+        _attached[0].announce(room_id, sequence)
     else:
         _announce_from_outside(room_id, sequence)
 
@@ -156,8 +153,7 @@ def _announce_from_outside(room_id: int, sequence: int) -> None:
     """From a process that serves no sockets, such as a management command: over a connection of its own."""
 
     async def send() -> None:
-        layer = get_channel_layer()
-        assert layer is not None
+        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
         async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
             await layer.group_send(group_of(room_id), hint_message(room_id, sequence))
 
@@ -168,5 +164,6 @@ def group_of(room_id: int) -> str:
     return f"salas.room.{room_id}"
 
 
-def hint_message(room_id: int, sequence: int) -> HintMessage:
+def hint_message(room_id: int, sequence: int) -> dict[str, Any]:
+    """A hint as it goes over the layer. Channels wants a ``type``."""
     return {"type": "hint", "room_id": room_id, "sequence": sequence}

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from .tail import Tail
 
@@ -28,22 +28,25 @@ RETRY_SECONDS = 1.0
 class Entry(Protocol):
     """What a feed needs to know of an entry. ``message`` is the message as it was when the entry was read."""
 
-    sequence: int
-    message_id: int
     message: Any
+
+    @property
+    def sequence(self) -> int: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def message_id(self) -> int: ...
 
     @property
     def is_first_of_message(self) -> bool: ...
 
 
-E = TypeVar("E", bound=Entry)
-E_co = TypeVar("E_co", bound=Entry, covariant=True)
-
-
-class Log(Protocol[E_co]):
+class Log(Protocol):
     """The logs of all rooms. Both raise whatever the database raises."""
 
-    async def after(self, room_id: int, sequence: int, limit: int) -> Sequence[E_co]:
+    async def after(self, room_id: int, sequence: int, limit: int) -> Sequence[Entry]:
         """The next ``limit`` entries after ``sequence``, in order."""
         ...
 
@@ -56,13 +59,13 @@ class LogBroken(RuntimeError):
     """The log lacks entries that it had: it was tampered with, or set back to an older state."""
 
 
-class Feed(Generic[E]):
+class Feed:
     """``head`` is the end of the log when the feed began: its tail holds what came after."""
 
-    def __init__(self, room_id: int, log: Log[E], head: int, *, capacity: int = TAIL_CAPACITY) -> None:
+    def __init__(self, room_id: int, log: Log, head: int, *, capacity: int) -> None:
         self.room_id = room_id
         self._log = log
-        self._tail: Tail[E] = Tail(head, capacity)
+        self._tail: Tail[Entry] = Tail(head, capacity)
         self._hinted = asyncio.Event()
 
     def hint(self, sequence: int | None) -> None:
@@ -82,7 +85,7 @@ class Feed(Generic[E]):
                 await asyncio.sleep(RETRY_SECONDS)
                 self._hinted.set()
 
-    async def follow(self, cursor: int) -> AsyncGenerator[E]:
+    async def follow(self, cursor: int) -> AsyncGenerator[Entry]:
         """Yield each entry after ``cursor``, in order, once, for ever."""
         while True:
             await self._tail.past(cursor)
@@ -94,7 +97,7 @@ class Feed(Generic[E]):
                 yield entry
                 cursor = entry.sequence
 
-    async def _page_after(self, cursor: int) -> Sequence[E]:
+    async def _page_after(self, cursor: int) -> Sequence[Entry]:
         entries = await self._log.after(self.room_id, cursor, PAGE_SIZE)
         if not entries or entries[0].sequence != cursor + 1:
             raise LogBroken(f"room {self.room_id}: no entry {cursor + 1} though the log went on to {self._tail.head}")
@@ -106,7 +109,7 @@ class Feed(Generic[E]):
                 self._refresh_earlier(entry)
                 self._tail.append(entry.sequence, entry)
 
-    def _refresh_earlier(self, entry: E) -> None:
+    def _refresh_earlier(self, entry: Entry) -> None:
         """Let earlier entries of the tail show the message as it is now: a replay never shows what was deleted."""
         if entry.is_first_of_message:
             return

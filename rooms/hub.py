@@ -1,7 +1,8 @@
 """The hub: everything that this process follows, each room through one feed.
 
 Concurrency: one event loop. One task listens for hints, one polls, and each followed room has one that runs its feed.
-Lifecycle: the tasks start with the first follower; a feed lives from its first follower to its last; ``close`` ends all.
+Lifecycle: the tasks start with the first follower; a feed lives from its first follower to its last; ``close`` ends
+all of it.
 Invariants: a room has at most one feed, and has one exactly while somebody follows it. Nothing waits for the broker:
 without it the poll brings what it would have hinted at, later.
 Dependencies: the standard library, the feed, a log and a broker.
@@ -13,9 +14,9 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Generic, Protocol
+from typing import Protocol
 
-from .feed import E, Feed, Log
+from .feed import TAIL_CAPACITY, Entry, Feed, Log
 
 logger = logging.getLogger(__name__)
 
@@ -43,34 +44,36 @@ class Broker(Protocol):
     def unwatch(self, room_id: int) -> None: ...
 
 
-class _Followed(Generic[E]):
+class _Followed:
     """A feed, the task that runs it, and how many follow it."""
 
-    def __init__(self, feed: Feed[E], task: asyncio.Task[None]) -> None:
+    def __init__(self, feed: Feed, task: asyncio.Task[None]) -> None:
         self.feed = feed
         self.task = task
         self.followers = 0
 
 
-class Hub(Generic[E]):
+class Hub:
     """``sleep`` waits between two polls; tests hand in their own."""
 
     def __init__(
         self,
-        log: Log[E],
+        log: Log,
         broker: Broker,
         *,
         poll_seconds: float = POLL_SECONDS,
+        tail_capacity: int = TAIL_CAPACITY,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._log = log
         self._broker = broker
         self._poll_seconds = poll_seconds
+        self._tail_capacity = tail_capacity
         self._sleep = sleep
-        self._rooms: dict[int, _Followed[E]] = {}
+        self._rooms: dict[int, _Followed] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def follow(self, room_id: int, cursor: int, head: int) -> AsyncGenerator[E]:
+    async def follow(self, room_id: int, cursor: int, head: int) -> AsyncGenerator[Entry]:
         """Yield each entry of a room's log after ``cursor``, in order, once, for ever.
 
         ``head`` is the end of the log as the caller has just read it, and ``cursor`` is not beyond it. Raises what
@@ -95,7 +98,7 @@ class Hub(Generic[E]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     @contextmanager
-    def _feed(self, room_id: int, head: int) -> Iterator[Feed[E]]:
+    def _feed(self, room_id: int, head: int) -> Iterator[Feed]:
         followed = self._rooms.get(room_id) or self._open(room_id, head)
         followed.followers += 1
         followed.feed.hint(head)  # the caller may have read further than the feed
@@ -106,13 +109,13 @@ class Hub(Generic[E]):
             if followed.followers == 0:
                 self._shut(room_id, followed)
 
-    def _open(self, room_id: int, head: int) -> _Followed[E]:
-        feed = Feed(room_id, self._log, head)
+    def _open(self, room_id: int, head: int) -> _Followed:
+        feed = Feed(room_id, self._log, head, capacity=self._tail_capacity)
         followed = self._rooms[room_id] = _Followed(feed, asyncio.create_task(feed.run()))
         self._broker.watch(room_id)
         return followed
 
-    def _shut(self, room_id: int, followed: _Followed[E]) -> None:
+    def _shut(self, room_id: int, followed: _Followed) -> None:
         self._broker.unwatch(room_id)
         followed.task.cancel()
         del self._rooms[room_id]

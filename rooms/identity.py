@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-from django.contrib.auth.models import AbstractBaseUser, PermissionsMixin
+from django.contrib.auth.models import User
 
 from .models import Guest, GuestToken
 
@@ -16,9 +16,9 @@ TOKENS_KEPT_PER_GUEST = 10
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who asks. At most one of ``user`` and ``guest`` is set; ``token`` is the bearer token by which a guest was known."""
+    """Who asks: a user, a guest or neither. ``token`` is the bearer token by which a guest was known."""
 
-    user: AbstractBaseUser | None = None
+    user: User | None = None
     guest: Guest | None = None
     token: str | None = None
 
@@ -29,14 +29,12 @@ class Viewer:
     @property
     def display_name(self) -> str | None:
         if self.user is not None:
-            full_name = self.user.get_full_name() if hasattr(self.user, "get_full_name") else ""
-            return full_name or self.user.get_username()
+            return self.user.get_full_name() or self.user.get_username()
         return self.guest.display_name if self.guest is not None else None
 
     def has_permission(self, permission: str) -> bool:
         """Whether this is staff with a permission of the admin, such as ``rooms.delete_message``."""
-        user = self.user
-        return isinstance(user, PermissionsMixin) and getattr(user, "is_staff", False) and user.has_perm(permission)
+        return self.user is not None and self.user.is_staff and self.user.has_perm(permission)
 
 
 NOBODY = Viewer()

@@ -205,12 +205,11 @@ class Message(models.Model):
             models.UniqueConstraint(fields=("room", "sequence"), name="message_once_in_log"),
             models.UniqueConstraint(fields=("author", "idempotency_key"), name="message_once_by_key"),
             models.CheckConstraint(name="message_sequence_from_one", condition=Q(sequence__gte=1)),
-            models.CheckConstraint(
-                name="message_changed_since_sent", condition=Q(changed_sequence__gte=F("sequence"))
-            ),
+            models.CheckConstraint(name="message_changed_since_sent", condition=Q(changed_sequence__gte=F("sequence"))),
             models.CheckConstraint(
                 name="message_text_until_deleted",
-                condition=Q(deleted_at__isnull=True, text__isnull=False) | Q(deleted_at__isnull=False, text__isnull=True),
+                condition=Q(deleted_at__isnull=True, text__isnull=False)
+                | Q(deleted_at__isnull=False, text__isnull=True),
             ),
             models.CheckConstraint(name="message_text_not_empty", condition=Q(text__isnull=True) | ~Q(text="")),
             models.CheckConstraint(

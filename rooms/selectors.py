@@ -1,6 +1,6 @@
 """The only readers. Who may know of a room and who may read it is decided here and nowhere else.
 
-A function that takes a ``viewer`` raises ``NotFound`` for what the viewer may not know of, just as for what is not there.
+A function that takes a ``viewer`` raises ``NotFound`` for what the viewer may not know of, as for what is not there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from django.db.models import Model, Q, QuerySet
 
 from .exceptions import CursorAhead, Forbidden, NotFound, RoomArchived, Unauthenticated
 from .identity import Viewer
+from .inputs import is_slug, search_words
 from .models import Entry, Member, Message, Room, RoomAccess
 
 M = TypeVar("M", bound=Model)
@@ -41,7 +42,7 @@ class Slice(Generic[M]):
 
 @dataclass(frozen=True)
 class Span:
-    """Which part of a list is wanted: the ``size`` items next after ``after``, or, if ``backwards``, next before ``before``."""
+    """Which part of a list is wanted: its first ``size`` items, or, if ``backwards``, its last."""
 
     size: int
     backwards: bool = False
@@ -72,7 +73,7 @@ def _standing(room: Room, member: Member | None, sees_all: bool) -> Standing:
     )
 
 
-def require_readable(viewer: Viewer, room: Room, found: Standing) -> None:
+def require_readable(viewer: Viewer, found: Standing) -> None:
     """Raise unless the room may be read: NotFound, Unauthenticated, Forbidden."""
     if not found.may_know:
         raise NotFound
@@ -80,7 +81,7 @@ def require_readable(viewer: Viewer, room: Room, found: Standing) -> None:
         raise Forbidden("Only members of this room may read it.") if viewer.is_authenticated else Unauthenticated
 
 
-def require_member(viewer: Viewer, room: Room, found: Standing) -> Member:
+def require_member(viewer: Viewer, found: Standing) -> Member:
     """Return the viewer's membership, or raise NotFound, Unauthenticated, Forbidden."""
     if not found.may_know:
         raise NotFound
@@ -107,7 +108,7 @@ def _known_rooms(viewer: Viewer) -> QuerySet[Room]:
 
 
 def room_by_slug(*, viewer: Viewer, slug: str) -> Room | None:
-    return None if "\0" in slug else _known_rooms(viewer).filter(slug=slug).first()
+    return _known_rooms(viewer).filter(slug=slug).first() if is_slug(slug) else None
 
 
 def room_by_id(*, viewer: Viewer, room_id: int) -> Room:
@@ -126,11 +127,14 @@ def rooms_slice(
     search: str = "",
     archived: bool | None = None,
 ) -> Slice[Room]:
-    """The rooms that ``viewer`` may know of by (name, id); ``after`` and ``before`` are such pairs."""
+    """The rooms that ``viewer`` may know of by (name, id); ``after`` and ``before`` are such pairs.
+
+    Raises BadUserInput for a ``search`` that is no text.
+    """
     rooms = _known_rooms(viewer)
     if archived is not None:
         rooms = rooms.filter(archived_at__isnull=not archived)
-    for word in search.split():
+    for word in search_words(search):
         rooms = rooms.filter(Q(name__icontains=word) | Q(description__icontains=word))
     return _slice(rooms, ("name", "id"), span, after, before)
 
@@ -141,7 +145,7 @@ def room_to_follow(*, viewer: Viewer, room_id: int, after: int | None) -> tuple[
     Raises NotFound, Unauthenticated, Forbidden, RoomArchived, and CursorAhead for ``after`` beyond the end of the log.
     """
     room = room_by_id(viewer=viewer, room_id=room_id)
-    require_readable(viewer, room, standing(viewer, room))
+    require_readable(viewer, standing(viewer, room))
     if room.is_archived:
         raise RoomArchived
     require_within_log(room, after)
@@ -183,7 +187,7 @@ def messages_slice(
 
     Raises NotFound, Unauthenticated, Forbidden, CursorAhead.
     """
-    require_readable(viewer, room, standing(viewer, room))
+    require_readable(viewer, standing(viewer, room))
     require_within_log(room, after, before)
     messages = Message.objects.filter(room_id=room.pk).select_related("author")
     found = _slice(
@@ -215,9 +219,7 @@ def log_heads(*, room_ids: Iterable[int]) -> dict[int, int]:
     return dict(Room.objects.filter(pk__in=list(room_ids)).values_list("pk", "sequence"))
 
 
-def _slice(
-    items: QuerySet[M], order: tuple[str, ...], span: Span, after: Key | None, before: Key | None
-) -> Slice[M]:
+def _slice(items: QuerySet[M], order: tuple[str, ...], span: Span, after: Key | None, before: Key | None) -> Slice[M]:
     """Cut ``span`` out of ``items``: keyset pagination, so that its cost does not grow with what lies before it."""
     within = items
     if after is not None:

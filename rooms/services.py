@@ -6,7 +6,6 @@ transaction that makes the change, so commit order is sequence order and the log
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,13 +14,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import broker
-from .exceptions import BadUserInput, Forbidden, NotFound, RoomArchived, WrongPassword
+from . import broker, inputs
+from .exceptions import BadUserInput, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated, WrongPassword
 from .identity import Viewer, issue_token
 from .models import (
-    DISPLAY_NAME_MAX_LENGTH,
-    IDEMPOTENCY_KEY_MAX_LENGTH,
-    TEXT_MAX_LENGTH,
     Entry,
     EntryKind,
     Guest,
@@ -34,8 +30,6 @@ from .models import (
 from .selectors import message_by_id, require_member, standing
 
 DELETE_ANY_MESSAGE = "rooms.delete_message"
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -70,6 +64,23 @@ def create_room(
     return room
 
 
+def update_room(
+    *, room_id: int, slug: str, name: str, description: str, access: RoomAccess, password: str = ""
+) -> Room:
+    """Change a room, as the admin does. An empty ``password`` keeps the one it has; any other access forgets it.
+
+    Raises NotFound, and ValidationError where the room would break an invariant.
+    """
+    hashed = make_password(password) if password else ""  # takes long, so not under the lock
+    with transaction.atomic():
+        room = _locked_room(room_id)
+        room.slug, room.name, room.description, room.access = slug, name, description, access
+        room.password = (hashed or room.password) if access == RoomAccess.PASSWORD else ""
+        room.full_clean()
+        room.save(update_fields=["slug", "name", "description", "access", "password"])
+    return room
+
+
 def archive_room(*, room_id: int) -> None:
     Room.objects.filter(pk=room_id, archived_at=None).update(archived_at=timezone.now())
 
@@ -87,8 +98,8 @@ def join_room(*, viewer: Viewer, slug: str, display_name: str, password: str | N
     Somebody without an account becomes a guest, or stays the guest they are.
     Raises NotFound, RoomArchived, WrongPassword, Forbidden, BadUserInput.
     """
-    name = _display_name(display_name)
-    room = Room.objects.filter(slug=slug).first() if not _UNSTORABLE.search(slug) else None
+    name = inputs.display_name(display_name)
+    room = Room.objects.filter(slug=slug).first() if inputs.is_slug(slug) else None
     if room is None:
         raise NotFound
     _require_admitted(viewer, room, password)
@@ -121,15 +132,29 @@ def remove_member(*, member_id: int) -> None:
             _leave(room, member)
 
 
-def add_member(
-    *, room_id: int, user_id: int, display_name: str, role: MemberRole = MemberRole.MEMBER
-) -> Member:
+def add_member(*, room_id: int, user_id: int, display_name: str, role: MemberRole = MemberRole.MEMBER) -> Member:
     """Make an account a member, as the admin does, with that role. Raises BadUserInput for the display name."""
-    name = _display_name(display_name)
+    name = inputs.display_name(display_name)
     with transaction.atomic():
         room = _locked_room(room_id)
         member = Member.objects.filter(room=room, user_id=user_id).first() or Member(room=room, user_id=user_id)
         return _enter(room, member, name, role)
+
+
+def update_member(*, member_id: int, display_name: str, role: MemberRole) -> Member:
+    """Change how a member is called and what they may do, as the admin does.
+
+    Raises BadUserInput for the display name, and NotFound for who has left.
+    """
+    name = inputs.display_name(display_name)
+    with transaction.atomic():
+        _locked_room(Member.objects.values_list("room_id", flat=True).get(pk=member_id))
+        member = Member.objects.filter(pk=member_id, left_at=None).first()
+        if member is None:
+            raise NotFound
+        member.display_name, member.role = name, role
+        member.save(update_fields=["display_name", "role"])
+    return member
 
 
 def _require_admitted(viewer: Viewer, room: Room, password: str | None) -> None:
@@ -142,7 +167,7 @@ def _require_admitted(viewer: Viewer, room: Room, password: str | None) -> None:
         return
     if room.access == RoomAccess.MEMBERS:
         raise Forbidden("Members of this room are added in the admin.")
-    if password is None or _UNSTORABLE.search(password) or not check_password(password, room.password):
+    if password is None or not inputs.is_storable(password) or not check_password(password, room.password):
         raise WrongPassword
 
 
@@ -157,20 +182,20 @@ def _named_guest(guest: Guest | None, name: str) -> Guest:
 
 def _entered(room: Room, viewer: Viewer, name: str) -> Member:
     """Under the room's lock: the membership of ``viewer``, made, renewed or merely renamed."""
-    member = Member.objects.filter(room=room, user_id=viewer.user.pk if viewer.user else None, guest=viewer.guest).first()
+    member = Member.objects.filter(room=room, user=viewer.user, guest=viewer.guest).first()
     if member is None:
-        member = Member(room=room, user_id=viewer.user.pk if viewer.user else None, guest=viewer.guest)
-    elif member.left_at is None:
-        member.room = room
-        member.display_name = name
-        member.save(update_fields=["display_name"])
-        return member
-    return _enter(room, member, name, MemberRole.MEMBER)
+        return _enter(room, Member(room=room, user=viewer.user, guest=viewer.guest), name, MemberRole.MEMBER)
+    if member.left_at is not None:
+        return _enter(room, member, name, MemberRole.MEMBER)
+    member.room = room
+    member.display_name = name
+    member.save(update_fields=["display_name"])
+    return member
 
 
 def _enter(room: Room, member: Member, name: str, role: MemberRole) -> Member:
     """Under the room's lock. A role does not outlive the membership: who comes back comes back with ``role``."""
-    is_new = member.pk is None or member.left_at is not None
+    is_new = member._state.adding or member.left_at is not None
     member.room, member.display_name, member.role, member.left_at = room, name, role, None
     if is_new:
         member.joined_at = timezone.now()
@@ -198,11 +223,11 @@ def send_message(*, viewer: Viewer, room_id: int, text: str, idempotency_key: st
 
     Raises NotFound, Unauthenticated, Forbidden, RoomArchived, BadUserInput (also for a known key with another text).
     """
-    text = _message_text(text)
-    key = _idempotency_key(idempotency_key)
+    text = inputs.message_text(text)
+    key = inputs.idempotency_key(idempotency_key)
     with transaction.atomic():
         room = _locked_room(room_id)
-        author = require_member(viewer, room, standing(viewer, room))
+        author = require_member(viewer, standing(viewer, room))
         if key is not None and (sent := Message.objects.filter(author=author, idempotency_key=key).first()):
             return _sent_before(sent, author, text)
         _require_open_log(room)
@@ -222,11 +247,11 @@ def send_message(*, viewer: Viewer, room_id: int, text: str, idempotency_key: st
 
 def edit_message(*, viewer: Viewer, message_id: int, text: str) -> Changed:
     """Change the text of one's own message. Raises NotFound, Unauthenticated, Forbidden, RoomArchived, BadUserInput."""
-    text = _message_text(text)
+    text = inputs.message_text(text)
     with transaction.atomic():
         message, member = _locked_message(viewer, message_id)
         if member is None or message.author_id != member.pk:
-            raise Forbidden("Only its author may edit a message.")
+            raise _turned_away(viewer, "Only its author may edit a message.")
         _require_open_log(message.room)
         if message.deleted_at is not None:
             raise BadUserInput("messageId", "The message was deleted.")
@@ -242,7 +267,7 @@ def delete_message(*, viewer: Viewer, message_id: int) -> Changed:
     with transaction.atomic():
         message, member = _locked_message(viewer, message_id)
         if not _may_delete(viewer, message, member):
-            raise Forbidden("Only its author and moderators may delete a message.")
+            raise _turned_away(viewer, "Only its author and moderators may delete a message.")
         if message.deleted_at is not None:
             return Changed(message, message.changed_sequence)
         message.text, message.deleted_at = None, timezone.now()
@@ -269,6 +294,10 @@ def _may_delete(viewer: Viewer, message: Message, member: Member | None) -> bool
     if member is not None and (member.is_moderator or message.author_id == member.pk):
         return True
     return viewer.has_permission(DELETE_ANY_MESSAGE)
+
+
+def _turned_away(viewer: Viewer, message: str) -> Refusal:
+    return Forbidden(message) if viewer.is_authenticated else Unauthenticated()
 
 
 def _sent_before(message: Message, author: Member, text: str) -> Changed:
@@ -300,32 +329,3 @@ def _append(room: Room, kind: EntryKind, message: Message) -> None:
 def _require_open_log(room: Room) -> None:
     if room.is_archived:
         raise RoomArchived
-
-
-# What may be stored
-
-
-def _message_text(text: str) -> str:
-    if not text.strip():
-        raise BadUserInput("text", "A message has some text.")
-    return _storable("text", text, TEXT_MAX_LENGTH)
-
-
-def _display_name(name: str) -> str:
-    if not (name := name.strip()):
-        raise BadUserInput("displayName", "Tell the name to be shown.")
-    return _storable("displayName", name, DISPLAY_NAME_MAX_LENGTH)
-
-
-def _idempotency_key(key: str | None) -> str | None:
-    if key == "":
-        raise BadUserInput("idempotencyKey", "A key is not empty; leave it out to send without one.")
-    return None if key is None else _storable("idempotencyKey", key, IDEMPOTENCY_KEY_MAX_LENGTH)
-
-
-def _storable(field: str, text: str, max_length: int) -> str:
-    if len(text) > max_length:
-        raise BadUserInput(field, f"At most {max_length:,} characters, not {len(text):,}.")
-    if _UNSTORABLE.search(text):
-        raise BadUserInput(field, "NUL and halves of surrogate pairs are not text.")
-    return text

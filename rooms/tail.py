@@ -1,7 +1,7 @@
 """The recent end of a log without holes, and a way to wait for what comes next.
 
-A reader holds a cursor, the sequence of the last item it has seen, and asks for the one after it. Replay and live delivery
-are therefore one loop, nothing is buffered for a reader, and a slow one merely has an old cursor.
+A reader holds a cursor, the sequence of the last item it has seen, and asks for the one after it. Replay and live
+delivery are therefore one loop, nothing is buffered for a reader, and a slow one merely has an old cursor.
 
 Concurrency: one event loop. No method but ``past`` suspends.
 Invariants: the items are those from ``head - len + 1`` to ``head``, each once; ``head`` never falls.

@@ -1,7 +1,8 @@
 """Where database work runs when it is asked for from the event loop.
 
-A Django request has a thread, and with it a connection, of its own: what it asks for runs there. Sockets and feeds share
-a bounded pool of threads, so that neither one slow query nor a thousand sockets hold up the rest or use up the database.
+A Django request has a thread, and with it a connection, of its own: what it asks for runs there. Sockets and feeds
+share a bounded pool of threads: one slow query does not hold up the rest, and a thousand sockets do not use up the
+database.
 
 Concurrency: ``in_database`` may be awaited from any task. Each call has a connection to itself until it returns.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -31,15 +33,18 @@ def stay_in_request_thread() -> None:
 
 
 async def in_database(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run ``function`` in a thread and return what it returns; its connection goes back to the pool afterwards."""
-
-    def run() -> R:
-        close_old_connections()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            close_old_connections()
-
+    """Run ``function`` in a thread and return what it returns."""
     if _in_request.get():
-        return await sync_to_async(run, thread_sensitive=True)()
-    return await sync_to_async(run, thread_sensitive=False, executor=_pool)()
+        return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
+    return await sync_to_async(_with_connection_of_its_own, thread_sensitive=False, executor=_pool)(
+        partial(function, *args, **kwargs)
+    )
+
+
+def _with_connection_of_its_own(work: Callable[[], R]) -> R:
+    """What Django does around a request: an old connection is dropped before, and one that has had its time after."""
+    close_old_connections()
+    try:
+        return work()
+    finally:
+        close_old_connections()

@@ -15,7 +15,7 @@ from strawberry.types import Info as StrawberryInfo
 from rooms.exceptions import Unauthenticated
 from rooms.hub import Hub
 from rooms.identity import NOBODY, Viewer, guest_by_id, guest_by_token
-from rooms.models import Entry, Guest, Room
+from rooms.models import Guest, Room
 from rooms.selectors import Standing, standings
 from rooms.threads import in_database
 
@@ -28,7 +28,7 @@ class Context:
 
     viewer: Viewer
     remember: Callable[[Viewer], None]
-    hub: Hub[Entry] | None = None
+    hub: Hub | None = None
     standings: DataLoader[Room, Standing] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,10 +65,11 @@ def keep_in_session(session: SessionBase, guest: Guest) -> None:
 
 def _viewer_by_bearer(authorization: str) -> Viewer:
     scheme, _, token = authorization.partition(" ")
-    guest = guest_by_token(token.strip()) if scheme.lower() == "bearer" else None
+    token = token.strip()
+    guest = guest_by_token(token) if scheme.lower() == "bearer" and token else None
     if guest is None:
         raise Unauthenticated("The bearer token is not valid.")
-    return Viewer(guest=guest, token=token.strip())
+    return Viewer(guest=guest, token=token)
 
 
 def _viewer_by_session(session: SessionBase) -> Viewer:

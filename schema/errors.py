@@ -8,11 +8,14 @@ import logging
 from typing import Any
 
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from rooms.exceptions import Refusal
 
 logger = logging.getLogger(__name__)
 
+REQUEST_FAULTS = MissingQueryError | CannotGetOperationTypeError | InvalidOperationTypeError
 MASKED_MESSAGE = "Something went wrong on our side."
 
 
@@ -23,7 +26,7 @@ class Interrupted(Exception):
 def is_expected(error: GraphQLError) -> bool:
     """Whether the error is the client's to see: a refusal, or a fault of the document or its variables."""
     original = error.original_error
-    return original is None or isinstance(original, Refusal | GraphQLError)
+    return original is None or isinstance(original, Refusal | GraphQLError | REQUEST_FAULTS)
 
 
 def presented(error: GraphQLError) -> dict[str, Any]:

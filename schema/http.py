@@ -1,4 +1,4 @@
-"""GraphQL over HTTP through Django's view, so that its middleware applies; GraphiQL for browsers at the same address."""
+"""GraphQL over HTTP through Django's view, so that its middleware applies. Browsers find GraphiQL at its address."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
 
     page_template: str | None = None
 
-    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    async def dispatch(  # type: ignore[override]  # as in Strawberry: the view is marked as asynchronous
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         if self.page_template and _wants_page(request):
             return render(request, self.page_template)
         stay_in_request_thread()
@@ -61,7 +63,7 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
     async def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
         response: GraphQLHTTPResponse = {"data": result.data}
         if result.errors:
-            response["errors"] = [presented(error) for error in result.errors]  # type: ignore[misc]
+            response["errors"] = [presented(error) for error in result.errors]
         if result.extensions:
             response["extensions"] = result.extensions
         return response
@@ -80,7 +82,9 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
 
 def graphql_view(page_template: str) -> Any:
     """The view for ``/graphql/``. It checks for itself what CsrfViewMiddleware would answer in HTML."""
-    view = GraphQLView.as_view(schema=schema, graphql_ide=None, allow_queries_via_get=False, page_template=page_template)
+    view = GraphQLView.as_view(
+        schema=schema, graphql_ide=None, allow_queries_via_get=False, page_template=page_template
+    )
     return csrf_exempt(view)
 
 

@@ -48,7 +48,8 @@ class SendMessageInput:
     room_id: strawberry.ID
     text: str
     idempotency_key: str | None = strawberry.field(
-        default=None, description="Your own name for this message, up to 200 characters, such as a UUID: makes it safe to send again."
+        default=None,
+        description="Your own name for this message, such as a UUID; makes it safe to send again. 1–200 characters.",
     )
 
 
@@ -129,7 +130,8 @@ class Mutation:
 
     @strawberry.mutation(
         description=(
-            "Empty a message, for good: its author may, the room's moderators, and staff. Deleting it again changes nothing."
+            "Empty a message, for good: its author may, the room's moderators, and staff. Deleting it again changes"
+            " nothing."
         )
     )
     async def delete_message(self, info: Info, input: DeleteMessageInput) -> DeleteMessagePayload:

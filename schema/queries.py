@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 
@@ -39,12 +39,12 @@ class Query:
     @strawberry.field(description="Null when there is no such room, or when you may not know that there is.")
     async def room(self, info: Info, slug: str) -> Room | None:
         found: Any = await in_database(selectors.room_by_slug, viewer=info.context.viewer, slug=slug)
-        return found
+        return cast("Room | None", found)
 
     @strawberry.field(
         description=(
-            "The rooms you may know of, by name. `search` matches name and description. At most 100 at a time; the first"
-            " 50 unless `first` or `last` says otherwise. `archived`: only those, or only the others."
+            "The rooms you may know of, by name. `search` matches name and description. At most 100 at a time; the"
+            " first 50 unless `first` or `last` says otherwise. `archived`: only those, or only the others."
         )
     )
     async def rooms(

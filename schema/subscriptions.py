@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 import strawberry
 
 from rooms import selectors
+from rooms.feed import Entry
 from rooms.hub import Hub
-from rooms.models import Entry
 from rooms.threads import in_database
 
 from .context import Info
@@ -39,25 +38,25 @@ class Subscription:
             after=None if after is None else sequence_in(after, key),
         )
         hub = info.context.hub
-        assert hub is not None, "subscriptions are served where there is a hub"
+        if hub is None:
+            raise RuntimeError("subscriptions are served where there is a hub")
         # Returned, not yielded from: what was refused above is then an error of the operation, not its first event.
         return _events(hub, room.pk, cursor, room.sequence)
 
 
-async def _events(hub: Hub[Entry], room_id: int, cursor: int, head: int) -> AsyncGenerator[MessageEvent, None]:
+async def _events(hub: Hub, room_id: int, cursor: int, head: int) -> AsyncGenerator[MessageEvent, None]:
     try:
         async with aclosing(hub.follow(room_id, cursor, head)) as entries:
             async for entry in entries:
-                yield _event(entry)
+                yield _event(room_id, entry)
     except Exception as error:
         raise Interrupted from error
 
 
-def _event(entry: Entry) -> MessageEvent:
-    message: Any = entry.message
+def _event(room_id: int, entry: Entry) -> MessageEvent:
     return MessageEvent(
-        cursor=log_cursor(entry.room_id, entry.sequence),
+        cursor=log_cursor(room_id, entry.sequence),
         sequence=entry.sequence,
         kind=MessageEventKind(entry.kind),
-        message=message,
+        message=entry.message,
     )

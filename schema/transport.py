@@ -29,7 +29,6 @@ from strawberry.types.execution import PreExecutionError
 from rooms.exceptions import Refusal
 from rooms.hub import Hub
 from rooms.identity import NOBODY, Viewer
-from rooms.models import Entry
 from rooms.threads import in_database
 
 from .context import Context, authenticate
@@ -49,7 +48,9 @@ SUBPROTOCOL_NOT_ACCEPTABLE = 4406
 INIT_TIMEOUT = 4408
 SUBSCRIBER_EXISTS = 4409
 TOO_MANY_INITS = 4429
-TRY_AGAIN = 4503  # clients come back after a pause; what they do on each code is in the field's clients, not the protocol
+TRY_AGAIN = (
+    4503  # clients come back after a pause; what they do on each code is in the field's clients, not the protocol
+)
 
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
 
@@ -66,9 +67,7 @@ class Closed(Exception):
 class Transport:
     """The ASGI application. ``hub`` brings what subscriptions follow."""
 
-    def __init__(
-        self, schema: BaseSchema, hub: Hub[Entry], *, init_timeout_seconds: float = INIT_TIMEOUT_SECONDS
-    ) -> None:
+    def __init__(self, schema: BaseSchema, hub: Hub, *, init_timeout_seconds: float = INIT_TIMEOUT_SECONDS) -> None:
         self._schema = schema
         self._hub = hub
         self._init_timeout_seconds = init_timeout_seconds
@@ -91,7 +90,7 @@ class Transport:
         await socket.run(self._init_timeout_seconds)
 
 
-async def refuse(scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def refuse(_scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """The ASGI application for addresses that have no WebSocket: the handshake ends in 403."""
     await receive()  # websocket.connect
     await _refuse_handshake(send)
@@ -108,7 +107,7 @@ class Socket:
     def __init__(
         self,
         schema: BaseSchema,
-        hub: Hub[Entry],
+        hub: Hub,
         session: SessionBase | None,
         receive: ASGIReceiveCallable,
         send: ASGISendCallable,
@@ -136,7 +135,8 @@ class Socket:
         reading = asyncio.create_task(self._read())
         timer = asyncio.get_running_loop().call_later(init_timeout_seconds, self._check_init)
         try:
-            await asyncio.wait({reading, self._ending}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {reading, self._ending}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self._ending.done():
                 closed = self._ending.result()
                 await self._send_event(
@@ -231,7 +231,8 @@ class Socket:
         )
         async with aclosing(results):
             async for result in results:
-                if isinstance(result, PreExecutionError):
+                _require_uninterrupted(result)
+                if _is_request_error(result):
                     await self._finish(operation_id, {"type": "error", "payload": _presented(result.errors)})
                     return
                 await self._send({"id": operation_id, "type": "next", "payload": _execution_result(result)})
@@ -262,17 +263,27 @@ class Socket:
 
 
 def _execution_result(result: Any) -> dict[str, Any]:
-    """The payload of ``next``. Raises Closed when a subscription was interrupted: clients take an error and
-    ``complete`` for a normal end, and come back only to a closed socket."""
-    errors: list[GraphQLError] = result.errors or []
-    if any(isinstance(error.original_error, Interrupted) for error in errors):
-        raise Closed(TRY_AGAIN, "Interrupted: go on from the last cursor")
+    """The payload of ``next``."""
     payload: dict[str, Any] = {"data": result.data}
-    if errors:
-        payload["errors"] = _presented(errors)
+    if result.errors:
+        payload["errors"] = _presented(result.errors)
     if result.extensions:
         payload["extensions"] = result.extensions
     return payload
+
+
+def _require_uninterrupted(result: Any) -> None:
+    """Raise Closed when a subscription was interrupted: clients take an error and ``complete`` for a normal end, and
+    come back only to a closed socket."""
+    if any(isinstance(error.original_error, Interrupted) for error in result.errors or []):
+        raise Closed(TRY_AGAIN, "Interrupted: go on from the last cursor")
+
+
+def _is_request_error(result: Any) -> bool:
+    """Whether nothing was executed (GraphQL specification, section 7.1.1): an ``error``, not a ``next``."""
+    if isinstance(result, PreExecutionError):
+        return True
+    return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors)
 
 
 def _presented(errors: list[GraphQLError] | None) -> list[dict[str, Any]]:

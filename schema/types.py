@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import strawberry
 import strawberry_django
@@ -54,7 +54,9 @@ class MessageEventKind(Enum):
 
 @strawberry.interface(description="Anything that has an id.")
 class Node:
-    id: strawberry.ID = strawberry.field(description="Opaque, and good for `node(id:)`.")
+    @strawberry.field(description="Opaque, and good for `node(id:)`.")
+    def id(self, root: Parent[Any]) -> strawberry.ID:
+        return strawberry.ID(encode_id(type(root).__name__, root.pk))
 
 
 @strawberry.type(description="Where a page stands in its list (Relay's cursor connections).")
@@ -85,10 +87,6 @@ class Room(Node):
     access: RoomAccess
     created_at: datetime
 
-    @strawberry.field
-    def id(self, root: Parent[models.Room]) -> strawberry.ID:
-        return strawberry.ID(encode_id("Room", root.pk))
-
     @strawberry.field(description="An archived room can be read, and nothing can be added.")
     def is_archived(self, root: Parent[models.Room]) -> bool:
         return root.is_archived
@@ -105,13 +103,14 @@ class Room(Node):
 
     @strawberry.field(description="You in this room; null until you join.")
     async def viewer_member(self, info: Info, root: Parent[models.Room]) -> Member | None:
-        return (await info.context.standings.load(root)).member
+        member: Any = (await info.context.standings.load(root)).member
+        return cast("Member | None", member)
 
     @strawberry.field(
         description=(
             "In sending order; null, with an error beside it, where you may not read. An edge's cursor, or"
-            " pageInfo.endCursor, is also a good `after` for the subscription. At most 100 at a time; the first 50 unless"
-            " `first` or `last` says otherwise."
+            " pageInfo.endCursor, is also a good `after` for the subscription. At most 100 at a time; the first 50"
+            " unless `first` or `last` says otherwise."
         )
     )
     async def messages(
@@ -141,10 +140,6 @@ class Member(Node):
     role: MemberRole
     joined_at: datetime
 
-    @strawberry.field
-    def id(self, root: Parent[models.Member]) -> strawberry.ID:
-        return strawberry.ID(encode_id("Member", root.pk))
-
     @strawberry.field(description="Whether they came without an account.")
     def is_guest(self, root: Parent[models.Member]) -> bool:
         return root.is_guest
@@ -167,16 +162,14 @@ class Message(Node):
     deleted_at: datetime | None
     idempotency_key: str | None = strawberry_django.field(description="As given by its author.")
 
-    @strawberry.field
-    def id(self, root: Parent[models.Message]) -> strawberry.ID:
-        return strawberry.ID(encode_id("Message", root.pk))
-
 
 @strawberry.type(description="An entry of a room's log.")
 class MessageEvent:
     cursor: str = strawberry.field(description="Pass as `after` to go on from here.")
     sequence: int = strawberry.field(
-        description="Position in the room's log: 1, 2, 3 … without a hole, so a client can prove that it missed nothing."
+        description=(
+            "Position in the room's log: 1, 2, 3 … without a hole, so a client can prove that it missed nothing."
+        )
     )
     kind: MessageEventKind
     message: Message = strawberry.field(description="The message as it is now.")
@@ -190,7 +183,8 @@ class Viewer:
 
     @strawberry.field(description="You in every room that you are in, by the room's name.")
     async def members(self, info: Info) -> list[Member]:
-        return await in_database(selectors.memberships, viewer=info.context.viewer)
+        members: Any = await in_database(selectors.memberships, viewer=info.context.viewer)
+        return cast("list[Member]", members)
 
 
 def connection_of(found: Slice[M], cursor_of: Callable[[M], str]) -> Connection[Any]:

@@ -1,0 +1,159 @@
+"""The page in a real Chromium: people enter a room and talk."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.async_api import Locator, Page, expect
+
+from rooms.models import Message, Room, RoomAccess
+from tests.people import PASSWORD, make_guest, make_room, send
+from tests.plugins.browser import NewPage
+from tests.plugins.servers import MakeServers
+from tests.services.salas import Salas
+
+from .client import Client
+
+
+async def fill_in(page: Page, server: Salas, room: str, name: str, password: str | None = None) -> None:
+    await page.goto(f"{server.url}/entrar/")
+    await page.get_by_label("Sala", exact=True).fill(room)
+    if password is not None:
+        await page.get_by_label("Senha da sala").fill(password)
+    await page.get_by_label("Seu nome").fill(name)
+
+
+async def enter(page: Page, server: Salas, room: Room, name: str, password: str | None = None) -> Page:
+    await fill_in(page, server, room.slug, name, password)
+    await page.get_by_role("button", name="Entrar", exact=True).click()
+    await page.wait_for_url(f"**/salas/{room.slug}/")
+    await page.locator("[data-connection=connected]").wait_for(state="attached")
+    return page
+
+
+async def say(page: Page, text: str) -> None:
+    box = page.get_by_role("textbox", name="Mensagem", exact=True)
+    await box.fill(text)
+    await box.press("Enter")
+
+
+def log(page: Page) -> Locator:
+    return page.get_by_role("log", name="Mensagens")
+
+
+def texts_of(room: Room) -> list[str | None]:
+    return list(Message.objects.filter(room=room).order_by("sequence").values_list("text", flat=True))
+
+
+async def test_two_browsers_talk(server: Salas, new_page: NewPage) -> None:
+    room = await server.acall(make_room)
+    ana = await enter(await new_page(), server, room, "Ana")
+    rui = await enter(await new_page(), server, room, "Rui")
+    await say(ana, "olá, Rui")
+    await expect(log(rui)).to_contain_text("olá, Rui")
+    await expect(log(rui)).to_contain_text("Ana")
+    await say(rui, "olá, Ana")
+    await expect(log(ana)).to_contain_text("olá, Ana")
+    assert await server.acall(texts_of, room) == ["olá, Rui", "olá, Ana"]
+    for page in (ana, rui):
+        await expect(page.locator("[data-message-id]")).to_have_count(2)
+
+
+async def test_browsers_at_two_processes_talk(scaled_servers: list[Salas], new_page: NewPage) -> None:
+    room = await scaled_servers[0].acall(make_room)
+    ana, rui = [await enter(await new_page(), server, room, "x") for server in scaled_servers]
+    await say(ana, "from one")
+    await expect(log(rui)).to_contain_text("from one")
+    await say(rui, "from the other")
+    await expect(log(ana)).to_contain_text("from the other")
+
+
+async def test_history_is_there_on_entering(embedded_server: Salas, new_page: NewPage) -> None:
+    room = await embedded_server.acall(make_room)
+    await embedded_server.acall(lambda: send(make_guest(room), room, "said before"))
+    page = await enter(await new_page(), embedded_server, room, "Rui")
+    await expect(log(page)).to_contain_text("said before")
+
+
+async def test_an_edit_and_a_deletion_are_seen(embedded_server: Salas, new_page: NewPage) -> None:
+    room = await embedded_server.acall(make_room)
+    ana = await enter(await new_page(), embedded_server, room, "Ana")
+    rui = await enter(await new_page(), embedded_server, room, "Rui")
+    ana.on("dialog", lambda dialog: dialog.accept())
+    await say(ana, "frist")
+    message = ana.locator("[data-message-id]")
+    await message.get_by_role("button", name="Editar").click()
+    await ana.get_by_label("Editar mensagem").fill("first")
+    await ana.get_by_role("button", name="Salvar").click()
+    await expect(log(rui)).to_contain_text("first")
+    await message.get_by_role("button", name="Apagar").click()
+    await expect(log(rui)).not_to_contain_text("first")
+    await expect(log(rui)).to_contain_text("mensagem apagada")
+
+
+async def test_a_wrong_room_or_password_is_said_and_loses_nothing_typed(
+    embedded_server: Salas, new_page: NewPage
+) -> None:
+    room = await embedded_server.acall(make_room, RoomAccess.PASSWORD)
+    page = await new_page()
+    for slug, password in (("no-such-room", "secret"), (room.slug, "wrong")):
+        await fill_in(page, embedded_server, slug, "Ana", password)
+        await page.get_by_role("button", name="Entrar", exact=True).click()
+        await expect(page.get_by_role("alert")).to_have_text("Sala ou senha errada")
+        await expect(page.get_by_label("Sala", exact=True)).to_have_value(slug)
+        await expect(page.get_by_label("Senha da sala")).to_have_value(password)
+        await expect(page.get_by_label("Seu nome")).to_have_value("Ana")
+    await enter(page, embedded_server, room, "Ana", PASSWORD)
+
+
+async def test_what_is_said_is_shown_as_text(embedded_server: Salas, new_page: NewPage) -> None:
+    room = await embedded_server.acall(make_room)
+    page = await enter(await new_page(), embedded_server, room, "<b>Ana</b>")
+    await say(page, "<img src=x onerror=alert(1)>")
+    await expect(log(page)).to_contain_text("<img src=x onerror=alert(1)>")
+    await expect(log(page)).to_contain_text("<b>Ana</b>")
+    await expect(log(page).locator("img")).to_have_count(0)
+
+
+async def test_what_was_said_while_the_server_was_away_is_heard(make_servers: MakeServers, new_page: NewPage) -> None:
+    server = make_servers()[0]
+    room = await server.acall(make_room)
+    page = await enter(await new_page(), server, room, "Ana")
+    await say(page, "before")
+    await expect(page.locator("[data-message-id]")).to_have_count(1)
+    server.kill()
+    await page.locator("[data-connection=reconnecting]").wait_for(state="attached")
+    await server.acall(lambda: send(make_guest(room, "Rui"), room, "meanwhile"))
+    server.start()
+    await expect(log(page)).to_contain_text("meanwhile", timeout=30_000)
+    await say(page, "after")
+    await expect(page.locator("[data-message-id]")).to_have_count(3)
+    assert await server.acall(texts_of, room) == ["before", "meanwhile", "after"]
+
+
+async def test_the_first_page_leads_to_entering(embedded_server: Salas, new_page: NewPage) -> None:
+    page = await new_page()
+    await page.goto(embedded_server.url)
+    await page.wait_for_url("**/entrar/")
+
+
+async def test_nothing_comes_from_outside(embedded_server: Salas, new_page: NewPage) -> None:
+    room = await embedded_server.acall(make_room)
+    page = await new_page()
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    await enter(page, embedded_server, room, "Ana")
+    assert requested
+    assert [url for url in requested if not re.match(rf"{embedded_server.url}/|data:|blob:", url)] == []
+
+
+async def test_the_same_talk_is_heard_by_a_client_without_a_browser(embedded_server: Salas, new_page: NewPage) -> None:
+    room = await embedded_server.acall(make_room)
+    page = await enter(await new_page(), embedded_server, room, "Ana")
+    async with Client(embedded_server) as someone:
+        rui = await someone.join(room, "Rui")
+        async with rui.follow(room) as subscription:
+            await say(page, "from the page")
+            assert await subscription.texts(1) == ["from the page"]
+            await rui.send(room, "from elsewhere")
+            await expect(log(page)).to_contain_text("from elsewhere")

@@ -1,0 +1,102 @@
+"""A log and a broker in memory, for tests that decide what happens when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rooms.hub import OnHint
+
+
+async def at_once() -> None:
+    """What a log waits for when the test does not care."""
+
+
+@dataclass
+class FakeEntry:
+    sequence: int
+    message_id: int
+    message: Any = None
+    is_first_of_message: bool = True
+    kind: str = "SENT"
+
+
+class FakeLog:
+    """The log of any room, all rooms sharing one list. ``pause`` is awaited before and after each read."""
+
+    def __init__(self, pause: Callable[[], Any] = at_once) -> None:
+        self.entries: list[FakeEntry] = []
+        self.pause = pause
+        self.reads = 0
+        self.failures = 0
+
+    @property
+    def head(self) -> int:
+        return len(self.entries)
+
+    def append(self, message_id: int | None = None, message: Any = None) -> int:
+        """Add an entry about a new message, or about the one with ``message_id``; return its sequence."""
+        is_first = message_id is None
+        sequence = self.head + 1
+        self.entries.append(FakeEntry(sequence, message_id or sequence, message, is_first))
+        return sequence
+
+    async def after(self, room_id: int, sequence: int, limit: int) -> Sequence[FakeEntry]:
+        self.reads += 1
+        await self.pause()
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("the database is away")
+        found = self.entries[sequence : sequence + limit]
+        await self.pause()
+        return found
+
+    async def heads(self, room_ids: Sequence[int]) -> Mapping[int, int]:
+        await self.pause()
+        head = self.head
+        await self.pause()
+        return dict.fromkeys(room_ids, head)
+
+
+class FakeBroker:
+    """Hands over the hints that the test hands to it."""
+
+    def __init__(self) -> None:
+        self.watched: set[int] = set()
+        self.on_hint: OnHint | None = None
+
+    async def listen(self, on_hint: OnHint) -> None:
+        self.on_hint = on_hint
+        await asyncio.Event().wait()
+
+    def watch(self, room_id: int) -> None:
+        self.watched.add(room_id)
+
+    def unwatch(self, room_id: int) -> None:
+        self.watched.discard(room_id)
+
+    def deliver(self, room_id: int, sequence: int | None) -> None:
+        if self.on_hint is not None:
+            self.on_hint(room_id, sequence)
+
+
+class FakeClock:
+    """A ``sleep`` that ends when the test says that the time is up."""
+
+    def __init__(self) -> None:
+        self._tick = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._tick.wait()
+
+    def tick(self) -> None:
+        self._tick.set()
+        self._tick = asyncio.Event()
+
+
+async def run_loop(steps: int) -> None:
+    """Let every task that can go on go on, that many times."""
+    for _ in range(steps):
+        await asyncio.sleep(0)

@@ -1,0 +1,168 @@
+"""Hints over the layer of this run: Redis's when scaled out, the one in memory when embedded."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from channels import DEFAULT_CHANNEL_LAYER
+from channels.layers import ChannelLayerManager
+
+from rooms import broker as broker_module
+from rooms.broker import Broker
+
+ENOUGH_SECONDS = 10
+
+
+class Ear:
+    """Hears hints, and lets the test wait for one."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[tuple[int, int | None]] = asyncio.Queue()
+
+    def __call__(self, room_id: int, sequence: int | None) -> None:
+        self.heard.put_nowait((room_id, sequence))
+
+    async def next(self) -> tuple[int, int | None]:
+        return await asyncio.wait_for(self.heard.get(), ENOUGH_SECONDS)
+
+
+class FailingLayer:
+    """Wraps a layer; what is named in ``failing`` raises, what is in ``hanging`` never returns."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = layer
+        self.failing: set[str] = set()
+        self.hanging: set[str] = set()
+        self.calls: list[str] = []
+        self._events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def called(self, name: str) -> None:
+        await asyncio.wait_for(self._events[name].wait(), ENOUGH_SECONDS)
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def call(*args: Any) -> Any:
+            self.calls.append(name)
+            self._events[name].set()
+            if name in self.failing:
+                raise ConnectionError("the layer is away")
+            if name in self.hanging:
+                await asyncio.Event().wait()
+            return await getattr(self.layer, name)(*args)
+
+        return call
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time between two tries."""
+    monkeypatch.setattr(broker_module, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(broker_module, "REFRESH_SECONDS", 0.01)
+
+
+@pytest.fixture
+async def layer() -> AsyncIterator[FailingLayer]:
+    """A layer as a process of its own would have it, of the kind of this run."""
+    found = ChannelLayerManager()[DEFAULT_CHANNEL_LAYER]
+    yield FailingLayer(found)
+    await found.flush()
+
+
+@asynccontextmanager
+async def listening(broker: Broker) -> AsyncIterator[Ear]:
+    ear = Ear()
+    task = asyncio.create_task(broker.listen(ear))
+    try:
+        yield ear
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        broker.detach()
+
+
+async def test_a_watched_room_is_looked_at_once_and_then_hinted_at(layer: FailingLayer) -> None:
+    broker = Broker(layer)  # type: ignore[arg-type]
+    async with listening(broker) as ear:
+        broker.watch(1)
+        assert await ear.next() == (1, None)
+        broker.attach(Ear())
+        broker.announce(1, 5)
+        assert await ear.next() == (1, 5)
+
+
+async def test_the_process_hears_itself_without_the_layer(layer: FailingLayer) -> None:
+    layer.failing = {"group_send", "new_channel"}
+    broker, own = Broker(layer), Ear()  # type: ignore[arg-type]
+    broker.attach(own)
+    broker.announce(1, 5)
+    assert await own.next() == (1, 5)
+    broker.detach()
+
+
+async def test_any_thread_may_announce(layer: FailingLayer) -> None:
+    broker, own = Broker(layer), Ear()  # type: ignore[arg-type]
+    broker.attach(own)
+    thread = threading.Thread(target=broker_module.announce, kwargs={"room_id": 1, "sequence": 5})
+    thread.start()
+    assert await own.next() == (1, 5)
+    await asyncio.to_thread(thread.join)
+    broker.detach()
+
+
+async def test_hints_that_wait_are_merged_into_the_newest(layer: FailingLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_module, "LAYER_TIMEOUT_SECONDS", 0.05)
+    layer.hanging = {"group_send"}
+    broker, own = Broker(layer), Ear()  # type: ignore[arg-type]
+    broker.attach(own)
+    for sequence in range(1, 101):
+        broker.announce(1, sequence)
+    for _ in range(100):
+        await own.next()
+    assert broker._sending is not None
+    await asyncio.wait_for(broker._sending, ENOUGH_SECONDS)
+    assert layer.calls.count("group_send") <= 2
+    broker.detach()
+
+
+async def test_a_layer_that_was_away_is_listened_to_again(layer: FailingLayer, quick: None) -> None:
+    layer.failing = {"new_channel"}
+    broker = Broker(layer)  # type: ignore[arg-type]
+    async with listening(broker) as ear:
+        broker.watch(1)
+        await layer.called("new_channel")
+        layer.failing.clear()
+        assert await ear.next() == (1, None)
+
+
+async def test_a_group_that_could_not_be_joined_is_joined_later(layer: FailingLayer, quick: None) -> None:
+    layer.failing = {"group_add"}
+    broker = Broker(layer)  # type: ignore[arg-type]
+    async with listening(broker) as ear:
+        broker.watch(1)
+        await layer.called("group_add")
+        layer.failing.clear()
+        assert await ear.next() == (1, None)
+
+
+async def test_a_room_that_is_no_longer_watched_is_no_longer_hinted_at(layer: FailingLayer) -> None:
+    broker = Broker(layer)  # type: ignore[arg-type]
+    async with listening(broker) as ear:
+        broker.watch(1)
+        assert await ear.next() == (1, None)
+        broker.unwatch(1)
+        broker.watch(2)
+        assert await ear.next() == (2, None)
+        broker.attach(Ear())
+        broker.announce(1, 5)
+        broker.announce(2, 6)
+        assert await ear.next() == (2, 6)
+
+
+def test_a_process_without_sockets_announces_too() -> None:
+    assert not broker_module._attached
+    broker_module.announce(room_id=1, sequence=1)

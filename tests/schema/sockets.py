@@ -1,0 +1,109 @@
+"""A WebSocket client without a network: it hands events to the transport and takes what the transport sends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from asgiref.typing import WebSocketScope
+
+from rooms.hub import Hub
+from schema.schema import schema
+from schema.transport import PROTOCOL, Transport
+from tests.rooms.fakes import FakeBroker, FakeLog
+
+ENOUGH_SECONDS = 10
+
+
+class Ended(Exception):
+    """The server closed the socket."""
+
+
+class Socket:
+    """The client's end. ``code`` and ``reason`` are those of the server's close."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self.reason = ""
+        self.accepted_subprotocol: str | None = None
+        self._to_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._to_client: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def send(self, **message: Any) -> None:
+        await self.send_text(json.dumps(message))
+
+    async def send_text(self, text: str) -> None:
+        await self._to_server.put({"type": "websocket.receive", "text": text, "bytes": None})
+
+    async def send_bytes(self, data: bytes) -> None:
+        await self._to_server.put({"type": "websocket.receive", "text": None, "bytes": data})
+
+    async def receive(self) -> dict[str, Any]:
+        """Return the server's next message. Raises Ended once it has closed."""
+        event = await asyncio.wait_for(self._to_client.get(), ENOUGH_SECONDS)
+        if event["type"] == "websocket.close":
+            self.code, self.reason = event["code"], event["reason"]
+            raise Ended
+        message: dict[str, Any] = json.loads(event["text"])
+        return message
+
+    async def closed(self) -> int | None:
+        """Read to the end and return the close code."""
+        try:
+            while True:
+                await self.receive()
+        except Ended:
+            return self.code
+
+    async def init(self, payload: Any = None) -> None:
+        await self.send(type="connection_init", **({} if payload is None else {"payload": payload}))
+        assert await self.receive() == {"type": "connection_ack"}
+
+    async def subscribe(self, operation_id: Any, query: str, **variables: Any) -> None:
+        await self.send(type="subscribe", id=operation_id, payload={"query": query, "variables": variables})
+
+    async def connect(self) -> None:
+        await self._to_server.put({"type": "websocket.connect"})
+        event = await asyncio.wait_for(self._to_client.get(), ENOUGH_SECONDS)
+        if event["type"] == "websocket.close":
+            self.code = event["code"]
+            raise Ended
+        self.accepted_subprotocol = event["subprotocol"]
+
+    async def leave(self) -> None:
+        await self._to_server.put({"type": "websocket.disconnect", "code": 1000})
+
+    async def asgi_receive(self) -> Any:
+        return await self._to_server.get()
+
+    async def asgi_send(self, event: Any) -> None:
+        await self._to_client.put(event)
+
+
+@asynccontextmanager
+async def opened(
+    *,
+    subprotocols: tuple[str, ...] = (PROTOCOL,),
+    init_timeout_seconds: float = 10,
+    headers: dict[str, str] | None = None,
+) -> AsyncIterator[Socket]:
+    """A socket with a transport of its own, which must end with it."""
+    scope = {
+        "type": "websocket",
+        "subprotocols": subprotocols,
+        "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+    }
+    hub = Hub(FakeLog(), FakeBroker())
+    transport = Transport(schema, hub, init_timeout_seconds=init_timeout_seconds)
+    socket = Socket()
+    serving = asyncio.create_task(transport(cast("WebSocketScope", scope), socket.asgi_receive, socket.asgi_send))
+    try:
+        await socket.connect()
+        yield socket
+    finally:
+        await socket.leave()
+        await asyncio.wait_for(serving, ENOUGH_SECONDS)
+        await hub.close()

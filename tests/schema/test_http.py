@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import logging
+from unittest.mock import patch
+
+import pytest
+from django.test import Client
+
+from rooms import selectors
+from tests.people import make_room, make_user
+
+from .api import Api
+
+pytestmark = pytest.mark.django_db
+
+VIEWER = {"query": "{ viewer { isAuthenticated } }"}
+OWN_ORIGIN = "http://testserver"
+
+
+def strict(viewer: object = None) -> Api:
+    """A browser, which Django checks for cross-site requests."""
+    return Api(viewer, client=Client(enforce_csrf_checks=True))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"1",
+        b'"x"',
+        b"\xff\xfe{}",
+        b'{"query": NaN}',
+        b'{"query": 1}',
+        b'{"variables": {}}',
+        b'{"query": "{ viewer { isGuest } }", "variables": []}',
+        b'{"query": "{ viewer { isGuest } }", "operationName": []}',
+        b'{"query": "{ viewer { isGuest } }", "extensions": 1}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"query": "{ viewer { isGuest } }", "variables": {"a": ' + b"9" * 5_000 + b"}}",
+    ],
+    ids=lambda body: body[:30],
+)
+def test_a_body_that_is_no_request_is_answered_in_json(body: bytes) -> None:
+    response = Api().post(body)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+def test_a_form_is_no_request() -> None:
+    response = Client().post("/graphql/", {"query": "{ viewer { isGuest } }"})
+    assert (response.status_code, response["Content-Type"]) == (400, "application/json")
+
+
+def test_a_body_that_is_too_large_is_answered_in_json(settings: object) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000  # type: ignore[attr-defined]
+    response = Api().post({"query": "{ viewer { isGuest } }" + " " * 1_000})
+    assert (response.status_code, response["Content-Type"]) == (400, "application/json")
+
+
+def test_a_mutation_is_not_sent_by_get() -> None:
+    room = make_room()
+    document = f'mutation {{ joinRoom(input: {{slug: "{room.slug}", displayName: "x"}}) {{ token }} }}'
+    response = Client().get("/graphql/", {"query": document})
+    assert response.status_code == 400
+    assert room.members.count() == 0
+
+
+@pytest.mark.parametrize(
+    "document", ["{", "{ nothing }", "query ($a: Int!) { viewer { isGuest } }", "subscription { messages }"]
+)
+def test_a_faulty_document_has_a_code(document: str) -> None:
+    errors = json.loads(Api().post({"query": document}).content)["errors"]
+    assert {error["extensions"]["code"] for error in errors} == {"BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize(
+    "authorization", ["Bearer", "Bearer nonsense", "Bearer ", "Basic YTpi", "nonsense", "Bearer \u00e9"]
+)
+def test_a_token_that_is_not_in_force_is_refused(authorization: str) -> None:
+    response = Api().post(VIEWER, Authorization=authorization)
+    assert response.status_code == 401
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+def test_an_exception_is_masked_and_logged_in_full(caplog: pytest.LogCaptureFixture) -> None:
+    with patch.object(selectors, "room_by_slug", side_effect=ZeroDivisionError("secret detail")):
+        answer = Api().execute('{ room(slug: "x") { id } }')
+    assert answer["errors"][0]["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
+    assert "secret" not in json.dumps(answer)
+    assert "ZeroDivisionError: secret detail" in caplog.text
+    assert caplog.records[-1].levelno == logging.ERROR
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://testserver:81", None]
+)
+def test_another_site_does_not_use_a_session(origin: str | None) -> None:
+    api = strict(make_user())
+    response = api.post(VIEWER, **({"Origin": origin} if origin else {}))
+    assert response.status_code == 403
+    assert response.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+def test_the_own_site_uses_its_session() -> None:
+    response = strict(make_user()).post(VIEWER, Origin=OWN_ORIGIN)
+    assert response.json() == {"data": {"viewer": {"isAuthenticated": True}}}
+
+
+def test_a_listed_site_uses_a_session(settings: object) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]  # type: ignore[attr-defined]
+    response = strict(make_user()).post(VIEWER, Origin="https://app.example")
+    assert response.json() == {"data": {"viewer": {"isAuthenticated": True}}}
+
+
+def test_django_s_csrf_token_is_as_good() -> None:
+    api = strict(make_user())
+    api.client.cookies["csrftoken"] = "a" * 32
+    response = api.post(VIEWER, **{"X-CSRFToken": "a" * 32})
+    assert response.json() == {"data": {"viewer": {"isAuthenticated": True}}}
+
+
+def test_who_has_no_session_needs_no_proof() -> None:
+    assert strict().post(VIEWER, Origin="https://elsewhere.example").status_code == 200

@@ -1,0 +1,328 @@
+"""graphql-transport-ws, rule by rule: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from schema import transport
+from schema.transport import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    INIT_TIMEOUT,
+    SUBPROTOCOL_NOT_ACCEPTABLE,
+    SUBSCRIBER_EXISTS,
+    TOO_MANY_INITS,
+    TRY_AGAIN,
+    UNAUTHORIZED,
+)
+
+from .sockets import Ended, opened
+
+QUERY = "{ viewer { isAuthenticated } }"
+ANSWER = {"data": {"viewer": {"isAuthenticated": False}}}
+
+
+# The handshake
+
+
+@pytest.mark.parametrize("subprotocols", [(), ("graphql-ws",), ("soap",)])
+async def test_only_this_subprotocol_is_spoken(subprotocols: tuple[str, ...]) -> None:
+    async with opened(subprotocols=subprotocols) as socket:
+        assert socket.accepted_subprotocol is None
+        assert await socket.closed() == SUBPROTOCOL_NOT_ACCEPTABLE
+
+
+async def test_the_subprotocol_is_chosen_among_others() -> None:
+    async with opened(subprotocols=("graphql-ws", "graphql-transport-ws")) as socket:
+        assert socket.accepted_subprotocol == "graphql-transport-ws"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://salas.example.evil.example", "http://["])
+async def test_a_page_of_another_site_gets_no_socket(origin: str) -> None:
+    with pytest.raises(Ended):
+        async with opened(headers={"origin": origin, "host": "salas.example"}):
+            pass
+
+
+@pytest.mark.parametrize("origin", ["https://salas.example", "http://salas.example:80"])
+async def test_a_page_of_this_site_gets_one(origin: str) -> None:
+    async with opened(headers={"origin": origin, "host": "salas.example"}) as socket:
+        await socket.init()
+
+
+# connection_init and connection_ack
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"something": "else"}, {"authorization": None}])
+async def test_a_connection_is_acknowledged(payload: dict[str, Any] | None) -> None:
+    async with opened() as socket:
+        await socket.init(payload)
+
+
+async def test_a_null_payload_is_none() -> None:
+    async with opened() as socket:
+        await socket.send(type="connection_init", payload=None)
+        assert await socket.receive() == {"type": "connection_ack"}
+
+
+@pytest.mark.parametrize("payload", [[], 1, "x", True])
+async def test_a_payload_is_an_object(payload: object) -> None:
+    async with opened() as socket:
+        await socket.send(type="connection_init", payload=payload)
+        assert await socket.closed() == BAD_REQUEST
+
+
+async def test_one_init_is_enough() -> None:
+    async with opened() as socket:
+        await socket.init()
+        await socket.send(type="connection_init")
+        assert await socket.closed() == TOO_MANY_INITS
+
+
+async def test_who_never_says_init_is_sent_away() -> None:
+    async with opened(init_timeout_seconds=0.01) as socket:
+        assert await socket.closed() == INIT_TIMEOUT
+
+
+@pytest.mark.parametrize("authorization", ["Bearer", "Basic x", "nonsense"])
+async def test_a_token_that_is_none_is_refused(authorization: str) -> None:
+    async with opened() as socket:
+        await socket.send(type="connection_init", payload={"Authorization": authorization})
+        assert await socket.closed() == FORBIDDEN
+
+
+@pytest.mark.parametrize("payload", [{"authorization": 1}, {"authorization": "Bearer a", "Authorization": "Bearer b"}])
+async def test_an_authorization_is_one_text(payload: dict[str, object]) -> None:
+    async with opened() as socket:
+        await socket.send(type="connection_init", payload=payload)
+        assert await socket.closed() == BAD_REQUEST
+
+
+# ping and pong
+
+
+async def test_a_ping_is_answered_with_its_payload_at_any_time() -> None:
+    async with opened() as socket:
+        await socket.send(type="ping")
+        assert await socket.receive() == {"type": "pong"}
+        await socket.send(type="ping", payload={"a": [1]})
+        assert await socket.receive() == {"type": "pong", "payload": {"a": [1]}}
+
+
+async def test_a_pong_may_come_unasked() -> None:
+    async with opened() as socket:
+        await socket.send(type="pong", payload={"a": 1})
+        await socket.init()
+
+
+# subscribe, next, error, complete
+
+
+async def test_nothing_is_subscribed_before_the_ack() -> None:
+    async with opened() as socket:
+        await socket.subscribe("1", QUERY)
+        assert await socket.closed() == UNAUTHORIZED
+
+
+async def test_a_query_has_one_result_and_completes() -> None:
+    async with opened() as socket:
+        await socket.init()
+        await socket.subscribe("1", QUERY)
+        assert await socket.receive() == {"id": "1", "type": "next", "payload": ANSWER}
+        assert await socket.receive() == {"id": "1", "type": "complete"}
+
+
+async def test_an_id_may_be_used_again_once_it_is_complete() -> None:
+    async with opened() as socket:
+        await socket.init()
+        for _ in range(3):
+            await socket.subscribe("1", QUERY)
+            assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
+
+
+@pytest.mark.parametrize(
+    "query", ["{", "{ nothing }", "", "subscription { messages }", "query A { __typename } query B { __typename }"]
+)
+async def test_a_faulty_document_is_an_error_of_its_operation_and_harms_no_other(query: str) -> None:
+    async with opened() as socket:
+        await socket.init()
+        await socket.subscribe("bad", query)
+        await socket.subscribe("good", QUERY)
+        messages = [await socket.receive() for _ in range(3)]
+        (error,) = [message for message in messages if message["id"] == "bad"]
+        assert error["type"] == "error"
+        assert {each["extensions"]["code"] for each in error["payload"]} == {"BAD_USER_INPUT"}
+        assert [message["type"] for message in messages if message["id"] == "good"] == ["next", "complete"]
+
+
+async def test_a_refused_subscription_is_an_error_of_its_operation() -> None:
+    async with opened() as socket:
+        await socket.init()
+        await socket.subscribe("1", 'subscription { messages(roomId: "x") { sequence } }')
+        error = await socket.receive()
+        assert (error["type"], error["payload"][0]["extensions"]) == (
+            "error",
+            {"code": "BAD_USER_INPUT", "field": "roomId"},
+        )
+
+
+async def test_an_operation_name_and_variables_are_heeded() -> None:
+    async with opened() as socket:
+        await socket.init()
+        query = "query A { a: __typename } query B($yes: Boolean!) { b: __typename @include(if: $yes) }"
+        payload = {"query": query, "operationName": "B", "variables": {"yes": True}, "extensions": {}}
+        await socket.send(type="subscribe", id="1", payload=payload)
+        assert (await socket.receive())["payload"] == {"data": {"b": "Query"}}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"id": "1"},
+        {"id": "1", "payload": None},
+        {"id": "1", "payload": "query"},
+        {"id": "1", "payload": {}},
+        {"id": "1", "payload": {"query": None}},
+        {"id": "1", "payload": {"query": QUERY, "variables": []}},
+        {"id": "1", "payload": {"query": QUERY, "operationName": 1}},
+        {"id": "1", "payload": {"query": QUERY, "extensions": "x"}},
+        {"payload": {"query": QUERY}},
+        {"id": "", "payload": {"query": QUERY}},
+        {"id": None, "payload": {"query": QUERY}},
+        {"id": 1, "payload": {"query": QUERY}},
+        {"id": ["1"], "payload": {"query": QUERY}},
+        {"id": {}, "payload": {"query": QUERY}},
+    ],
+)
+async def test_a_subscribe_that_is_none_ends_the_socket(message: dict[str, object]) -> None:
+    async with opened() as socket:
+        await socket.init()
+        await socket.send(type="subscribe", **message)
+        assert await socket.closed() == BAD_REQUEST
+
+
+async def test_an_id_in_use_ends_the_socket() -> None:
+    async with opened() as socket:
+        await socket.init()
+        with patch.object(transport.Socket, "_stream", _never):
+            await socket.subscribe("1", QUERY)
+            await socket.subscribe("1", QUERY)
+            assert await socket.closed() == SUBSCRIBER_EXISTS
+        assert socket.reason == "Subscriber for 1 already exists"
+
+
+async def test_a_close_reason_fits_its_frame() -> None:
+    async with opened() as socket:
+        await socket.init()
+        with patch.object(transport.Socket, "_stream", _never):
+            for _ in range(2):
+                await socket.subscribe("é" * 100, QUERY)
+            assert await socket.closed() == SUBSCRIBER_EXISTS
+        assert len(socket.reason.encode()) <= 123
+
+
+async def test_complete_frees_the_id_at_once() -> None:
+    async with opened() as socket:
+        await socket.init()
+        with patch.object(transport.Socket, "_stream", _never):
+            await socket.subscribe("1", QUERY)
+            await socket.send(type="complete", id="1")
+            await socket.send(type="ping")
+            await socket.receive()
+        await socket.subscribe("1", QUERY)
+        assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
+
+
+async def test_complete_for_an_unknown_id_is_heard_and_forgotten() -> None:
+    async with opened() as socket:
+        await socket.init()
+        await socket.send(type="complete", id="unknown")
+        await socket.send(type="ping")
+        assert await socket.receive() == {"type": "pong"}
+
+
+# Whatever else comes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "[]",
+        "null",
+        "1",
+        '"ping"',
+        "{}",
+        '{"type": null}',
+        '{"type": []}',
+        '{"type": "hello"}',
+        '{"type": "ping", "payload": NaN}',
+        '{"type": "ping", "payload": 1}',
+        '{"type": "pong", "payload": []}',
+        '{"type": "complete"}',
+        '{"type": "complete", "id": {}}',
+        '{"type": "next", "id": "1", "payload": {}}',
+        "[" * 100_000,
+        '{"type": "ping", "payload": ' + '{"a":' * 100_000,
+        '{"type": "ping", "payload": {"a": ' + "9" * 5_000 + "}}",
+    ],
+    ids=lambda text: text[:40],
+)
+async def test_a_frame_that_is_no_message_ends_the_socket(text: str) -> None:
+    async with opened() as socket:
+        await socket.init()
+        await socket.send_text(text)
+        assert await socket.closed() == BAD_REQUEST
+
+
+async def test_a_binary_frame_ends_the_socket() -> None:
+    async with opened() as socket:
+        await socket.send_bytes(json.dumps({"type": "connection_init"}).encode())
+        assert await socket.closed() == BAD_REQUEST
+
+
+async def test_a_bug_leaves_no_mute_socket(caplog: pytest.LogCaptureFixture) -> None:
+    async with opened() as socket:
+        with patch.object(transport, "authenticate", side_effect=ZeroDivisionError("bug")):
+            await socket.send(type="connection_init")
+            assert await socket.closed() == TRY_AGAIN
+    assert "ZeroDivisionError: bug" in caplog.text
+
+
+async def test_a_bug_outside_of_the_resolvers_leaves_no_mute_socket(caplog: pytest.LogCaptureFixture) -> None:
+    async with opened() as socket:
+        await socket.init()
+        with patch.object(transport, "Context", side_effect=ZeroDivisionError("bug")):
+            await socket.subscribe("1", QUERY)
+            assert await socket.closed() == TRY_AGAIN
+    assert "ZeroDivisionError: bug" in caplog.text
+
+
+async def test_who_leaves_takes_the_operations_along() -> None:
+    ended: list[str] = []
+
+    async def stream(self: transport.Socket, operation_id: str, request: object) -> None:
+        try:
+            await _never(self, operation_id, request)
+        finally:
+            ended.append(operation_id)
+
+    with patch.object(transport.Socket, "_stream", stream):
+        async with opened() as socket:
+            await socket.init()
+            for operation_id in "123":
+                await socket.subscribe(operation_id, QUERY)
+            await socket.send(type="ping")
+            await socket.receive()
+    assert sorted(ended) == ["1", "2", "3"]
+
+
+async def _never(self: transport.Socket, operation_id: str, request: object) -> None:
+    import asyncio
+
+    await asyncio.Event().wait()
