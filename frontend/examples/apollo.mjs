@@ -11,6 +11,7 @@ const socket = new GraphQLWsLink(createClient({
   url: url.replace(/^http/, 'ws'),
   connectionParams: () => ({ authorization }),
   retryAttempts: Infinity,
+  retryWait: (retries) => new Promise((go) => setTimeout(go, Math.min(500 * 2 ** retries, 10_000))),
   shouldRetry: () => true,
   keepAlive: 12_000,
 }));

@@ -8,6 +8,7 @@ const socket = createClient({
   url: url.replace(/^http/, 'ws'),
   connectionParams: () => ({ authorization }),
   retryAttempts: Infinity,
+  retryWait: (retries) => new Promise((go) => setTimeout(go, Math.min(500 * 2 ** retries, 10_000))),
   shouldRetry: () => true,
   keepAlive: 12_000,
 });
