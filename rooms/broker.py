@@ -40,6 +40,7 @@ class Broker:
         self._wanted: set[int] = set()
         self._watched: set[int] = set()
         self._changed = asyncio.Event()
+        self._away = False
 
     def attach(self, on_hint: OnHint) -> None:
         """Make the running loop the process's, and the broker the one that ``announce`` goes through."""
@@ -129,12 +130,18 @@ class Broker:
             return False
 
     async def _attempt(self, work: Awaitable[None]) -> bool:
+        """Return whether the layer did it in time. That it is away is said once, and once that it is back."""
         try:
             async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
                 await work
         except Exception as error:  # noqa: BLE001 - whatever the layer's library raises
-            logger.warning("The channel layer did not take a hint or a group (%r)", error)
+            if not self._away:
+                logger.warning("The channel layer is away (%r): what is said is heard by the poll, later", error)
+            self._away = True
             return False
+        if self._away:
+            logger.warning("The channel layer is back")
+        self._away = False
         return True
 
 

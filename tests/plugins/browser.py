@@ -21,7 +21,8 @@ async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=chromium.ARGUMENTS)
         yield browser
-        await browser.close()
+        if browser.is_connected():
+            await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -41,6 +42,7 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
         return page
 
     yield open_page
-    for context in contexts:
-        await context.close()
+    if browser.is_connected():  # Ctrl-C reaches it too
+        for context in contexts:
+            await context.close()
     assert not thrown, f"uncaught in a page: {thrown}"

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -21,6 +21,8 @@ from pytest_django import DjangoDbBlocker
 from tests.plugins.services import database_server_key, redis_url_key
 from tests.services.postgres import DatabaseServer
 from tests.services.salas import Salas, migrate
+
+T = TypeVar("T")
 
 END_TO_END_FIXTURES = {"make_servers", "embedded_server", "scaled_servers", "server", "browser", "new_page"}
 
@@ -140,14 +142,17 @@ def server(request: pytest.FixtureRequest) -> Salas:
     return request.getfixturevalue("embedded_server")  # type: ignore[no-any-return]
 
 
+def at_once(function: Callable[[Salas], T], servers: list[Salas]) -> list[T]:
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(function, servers))
+
+
 def maker(stack: ExitStack, config: pytest.Config, databases: Databases, blocker: DjangoDbBlocker) -> MakeServers:
     def make(*, scaled: bool = False, processes: int = 1, environment: Mapping[str, str] | None = None) -> list[Salas]:
         database_url = databases.new(stack, scaled=scaled)
         redis_url = config.stash[redis_url_key] if scaled else ""
         servers = [Salas(database_url, redis_url, environment, blocker.unblock) for _ in range(processes)]
-        for server in servers:
-            stack.callback(server.close)
-        with ThreadPoolExecutor() as pool:
-            return list(pool.map(Salas.start, servers))
+        stack.callback(at_once, Salas.close, servers)
+        return at_once(Salas.start, servers)
 
     return make

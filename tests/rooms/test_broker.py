@@ -149,6 +149,20 @@ async def test_a_group_that_could_not_be_joined_is_joined_later(layer: FailingLa
         assert await ear.next() == (1, None)
 
 
+async def test_that_the_layer_is_away_is_said_once(layer: FailingLayer, caplog: pytest.LogCaptureFixture) -> None:
+    layer.failing = {"group_send"}
+    broker, own = Broker(layer), Ear()  # type: ignore[arg-type]
+    broker.attach(own)
+    for room_id in range(20):
+        broker.announce(room_id, 1)
+    for _ in range(20):
+        await own.next()
+    assert broker._sending is not None
+    await asyncio.wait_for(broker._sending, ENOUGH_SECONDS)
+    broker.detach()
+    assert len(caplog.records) == 1
+
+
 async def test_a_room_that_is_no_longer_watched_is_no_longer_hinted_at(layer: FailingLayer) -> None:
     broker = Broker(layer)  # type: ignore[arg-type]
     async with listening(broker) as ear:

@@ -85,6 +85,7 @@ class Socket:
 
 @asynccontextmanager
 async def opened(
+    log: FakeLog | None = None,
     *,
     subprotocols: tuple[str, ...] = (PROTOCOL,),
     init_timeout_seconds: float = 10,
@@ -96,7 +97,7 @@ async def opened(
         "subprotocols": subprotocols,
         "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
     }
-    hub = Hub(FakeLog(), FakeBroker())
+    hub = Hub(log or FakeLog(), FakeBroker())
     transport = Transport(schema, hub, init_timeout_seconds=init_timeout_seconds)
     socket = Socket()
     serving = asyncio.create_task(transport(cast("WebSocketScope", scope), socket.asgi_receive, socket.asgi_send))
