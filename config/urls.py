@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView, TemplateView
 
@@ -10,10 +11,13 @@ from schema.http import graphql_view
 
 page = TemplateView.as_view(template_name="page.html")
 
+favicon = RedirectView.as_view(url=static("salas/favicon.svg"))
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="enter")),
     path("entrar/", page, name="enter"),
     path("salas/<slug:slug>/", page, name="room"),
     path("graphql/", graphql_view("graphiql.html"), name="graphql"),
     path("admin/", admin.site.urls),
+    path("favicon.ico", favicon),  # the admin's pages name none
 ]

@@ -41,7 +41,7 @@ class Room(models.Model):
     appends an entry; ``member_count`` in the one that changes a membership.
     """
 
-    slug = models.SlugField(_("slug"), max_length=80, unique=True, help_text=_("Its place in links: /salas/<slug>/."))
+    slug = models.SlugField(_("slug"), max_length=80, unique=True, help_text=_("Its place in links: /salas/…/"))
     name = models.CharField(_("name"), max_length=ROOM_NAME_MAX_LENGTH)
     description = models.TextField(_("description"), blank=True, default="", max_length=1000)
     access = models.CharField(_("access"), max_length=8, choices=RoomAccess, default=RoomAccess.OPEN)

@@ -41,6 +41,12 @@ async def following(world: World, room_id: int = 1) -> asyncio.Task[int]:
     return task
 
 
+async def ended(task: asyncio.Task[int]) -> None:
+    """Let a follower leave."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_room_is_watched_from_its_first_follower_to_its_last() -> None:
     async with world() as here:
         tasks = [await following(here) for _ in range(2)]
@@ -81,7 +87,7 @@ async def test_who_has_read_further_than_the_feed_makes_it_read() -> None:
         here.log.append()
         late = await following(here)
         assert await early == 1
-        late.cancel()
+        await ended(late)
 
 
 async def test_a_hint_for_a_room_that_nobody_follows_is_forgotten() -> None:
@@ -90,7 +96,7 @@ async def test_a_hint_for_a_room_that_nobody_follows_is_forgotten() -> None:
         here.broker.deliver(2, 7)
         await run_loop(5)
         assert here.log.reads == 0
-        task.cancel()
+        await ended(task)
 
 
 async def test_the_poll_goes_on_after_the_database_was_away(caplog: pytest.LogCaptureFixture) -> None:
@@ -108,10 +114,11 @@ async def test_the_poll_goes_on_after_the_database_was_away(caplog: pytest.LogCa
 
 async def test_thousands_of_comings_and_goings_leave_no_task_behind() -> None:
     async with world() as here:
-        await following(here)
+        stays = await following(here)
         before = len(asyncio.all_tasks())
         for number in range(1_000):
-            (await following(here, room_id=number % 7 + 2)).cancel()
+            await ended(await following(here, room_id=number % 7 + 2))
         await run_loop(20)
         assert len(asyncio.all_tasks()) <= before
         assert here.broker.watched == {1}
+        await ended(stays)

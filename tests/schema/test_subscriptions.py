@@ -24,14 +24,15 @@ FOLLOW = "subscription ($roomId: ID!, $after: String) { messages(roomId: $roomId
 def log() -> Iterator[FakeLog]:
     """The log of room 1, with three entries, which anyone may follow."""
 
-    def found(*, room_id: int, after: int | None, **_: object) -> tuple[Room, int]:
-        return Room(pk=room_id, sequence=log.head), log.head if after is None else after
-
-    log = FakeLog()
+    entries = FakeLog()
     for _ in range(3):
-        log.append()
+        entries.append()
+
+    def found(*, room_id: int, after: int | None, **_: object) -> tuple[Room, int]:
+        return Room(pk=room_id, sequence=entries.head), entries.head if after is None else after
+
     with patch.object(selectors, "room_to_follow", found):
-        yield log
+        yield entries
 
 
 async def follow(socket: Socket, after: str | None = None) -> None:

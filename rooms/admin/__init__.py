@@ -1,0 +1,17 @@
+"""The admin: rooms and their members are made and changed here, messages read and deleted.
+
+All writes go through the services; Django's own forms and lists only ask for them.
+"""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from .guest import GuestAdmin
+from .member import MemberAdmin
+from .message import MessageAdmin
+from .room import RoomAdmin
+
+__all__ = ["GuestAdmin", "MemberAdmin", "MessageAdmin", "RoomAdmin"]
+
+admin.site.site_header = _("Salas")
+admin.site.site_title = _("Salas")

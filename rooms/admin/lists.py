@@ -1,0 +1,139 @@
+"""Lists that stay fast at a million rows: nothing is counted, and counting off rows with OFFSET ends somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.core.paginator import EmptyPage
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+
+from .generics import M, ModelAdmin, Paginator
+
+ROWS_PER_PAGE = 50
+PAGES = 100
+BOUNDS = ("id__lt", "sequence__lt")
+
+
+class UncountedPaginator(Paginator[M]):
+    """Knows the rows of one page, and of the others only those up to there and whether more follow.
+
+    Raises EmptyPage for a page that is not there or has more than ``PAGES`` before it.
+    """
+
+    def __init__(self, rows: QuerySet[M], per_page: int, number: int) -> None:
+        super().__init__(rows, per_page)
+        if not 1 <= number <= PAGES:
+            raise EmptyPage
+        self._number, self._start = number, (number - 1) * per_page
+        found = list(rows[self._start : self._start + per_page + 1])
+        self.rows, self.has_more = found[:per_page], len(found) > per_page
+        if self._start and not self.rows:
+            raise EmptyPage
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows are known of; all of them unless ``has_more``."""
+        return self._start + len(self.rows)
+
+    @cached_property
+    def num_pages(self) -> int:
+        return min(self._number + self.has_more, PAGES)
+
+
+class UncountedChangeList(ChangeList):
+    """A list by pages. Past the last of them one goes on from a row (``BOUNDS``), which costs the same everywhere."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        try:
+            self.paginator = UncountedPaginator(self.queryset, self.list_per_page, self.page_num)
+        except EmptyPage as error:
+            raise IncorrectLookupParameters from error
+        self.result_list = self.paginator.rows
+        # The templates show these only where they differ from each other or from the rows on the page.
+        self.result_count = self.full_result_count = len(self.result_list)
+        self.show_full_result_count = self.can_show_all = False
+        self.show_admin_actions = bool(self.result_list)
+        self.multi_page = self.paginator.num_pages > 1
+        self.is_bounded = any(bound in self.params for bound in BOUNDS)
+        self.params = {name: value for name, value in self.params.items() if name not in BOUNDS}
+
+    def get_ordering_field(self, field_name: Callable[..., Any] | str) -> Any:
+        is_sortable = self.sortable_by is None or field_name in self.sortable_by
+        return super().get_ordering_field(field_name) if is_sortable else None
+
+    def get_query_string(self, new_params: dict[str, Any] | None = None, remove: Iterable[str] | None = None) -> str:
+        """As Django's, but only links to other pages stay behind the row that one went on from."""
+        stays = new_params is not None and not new_params.keys().isdisjoint({PAGE_VAR, *BOUNDS})
+        return super().get_query_string(new_params, [*(remove or ()), *(() if stays else BOUNDS)])
+
+    def further_query_string(self) -> str | None:
+        """Where to go on from the last page, in lists from the newest to the oldest."""
+        field = str(self.queryset.query.order_by[0])
+        bound = f"{field.removeprefix('-')}__lt"
+        if self.page_num < PAGES or not self.paginator.has_more or bound not in BOUNDS:
+            return None
+        return self.get_query_string({bound: getattr(self.result_list[-1], bound.removesuffix("__lt"))})
+
+
+class ListAdmin(ModelAdmin[M]):
+    """Rows are never deleted from here, and an action is for the rows that were ticked, never for "all of them"."""
+
+    list_per_page = ROWS_PER_PAGE
+    show_facets = ShowFacets.NEVER
+    show_full_result_count = False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return UncountedChangeList
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        ticked = queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+        return super().response_action(request, ticked, *args, **kwargs)
+
+    def tell(self, request: HttpRequest, done: str, count: int) -> None:
+        """Say what an action has done to how many rows; it may have been none."""
+        self.message_user(request, done % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(ListAdmin[M]):
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
+def short(moment: datetime | None) -> str | None:
+    return None if moment is None else date_format(localtime(moment), "SHORT_DATETIME_FORMAT")
+
+
+def link(text: object, address: str) -> SafeString:
+    return format_html('<a href="{}">{}</a>', address, text)
+
+
+def link_to(page: str, pk: int, text: object) -> SafeString:
+    """Link to the page of one ``room``, ``member`` …"""
+    return link(text, reverse(f"admin:rooms_{page}_change", args=[pk]))
+
+
+def link_to_list(page: str, text: object, **filters: int) -> SafeString:
+    return link(text, f"{reverse(f'admin:rooms_{page}_changelist')}?{urlencode(filters)}")

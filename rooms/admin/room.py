@@ -1,0 +1,156 @@
+"""Rooms: the list, the form with its password, and the members on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.formats import localize
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from rooms import services
+from rooms.models import Room, RoomAccess
+
+from .filters import ACCESS_LABELS, AccessFilter, ArchivedFilter
+from .generics import ModelForm
+from .lists import ListAdmin, link, link_to_list, short
+from .room_members import MemberInline, NewMemberInline
+
+PASSWORD_MAX_LENGTH = 128
+
+
+def password_field(**kwargs: Any) -> forms.CharField:
+    widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    return forms.CharField(required=False, strip=False, max_length=PASSWORD_MAX_LENGTH, widget=widget, **kwargs)
+
+
+class RoomForm(ModelForm[Room]):
+    new_password = password_field(label=_("Password"), help_text=_("Needed for the access “password”."))
+    new_password_again = password_field(label=_("Password, once more"))
+    archived = forms.BooleanField(
+        label=_("Archived"), required=False, help_text=_("An archived room can be read, and nothing can be added.")
+    )
+
+    class Meta:
+        model = Room
+        fields = ("name", "slug", "description", "access")
+        widgets = {"description": forms.Textarea({"rows": 3, "class": "vLargeTextField"})}  # noqa: RUF012
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["archived"] = self.instance.is_archived
+        if self.instance.pk is not None:
+            self.fields["new_password"].help_text = _(
+                "Needed for the access “password”. Leave it empty to keep the one that the room has; "
+                "choosing another access forgets it. Who is a member already stays one."
+            )
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        password = self.cleaned_data.get("new_password", "")
+        if password != self.cleaned_data.get("new_password_again", ""):
+            self.add_error("new_password", _("The two passwords differ."))
+        elif self.cleaned_data.get("access") == RoomAccess.PASSWORD:
+            if not (password or self.instance.password):
+                self.add_error("new_password", _("A room with this access needs a password."))
+        elif password:
+            self.add_error("new_password", _("Only a room with the access “password” has one."))
+        return cleaned
+
+
+@admin.register(Room)
+class RoomAdmin(ListAdmin[Room]):
+    """Rooms are archived, not deleted: their log is kept."""
+
+    form = RoomForm
+    list_display = ("name", "address", "access_column", "member_link", "message_link", "last_used", "is_archived")
+    list_filter = (AccessFilter, ArchivedFilter)
+    sortable_by = ("name", "address", "last_used")
+    search_fields = ("name", "slug", "description")
+    prepopulated_fields = {"slug": ("name",)}  # noqa: RUF012
+    radio_fields = {"access": admin.VERTICAL}  # noqa: RUF012
+    readonly_fields = ("member_link", "message_link", "last_used_at", "created_at", "archived_at")
+    actions = ("archive", "reopen")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Room | None = None) -> Any:
+        may_write = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        secret = ("new_password", "new_password_again") if may_write else ()
+        sections = [
+            (None, {"fields": ("name", "slug", "description")}),
+            (_("Access"), {"fields": ("access", *secret)}),
+        ]
+        if obj is not None:
+            archived = "archived" if may_write else "archived_at"
+            facts = ("member_link", "message_link", "last_used_at", "created_at", archived)
+            sections.append((_("The room now"), {"fields": facts}))
+        return sections
+
+    def get_inlines(self, request: HttpRequest, obj: Room | None) -> Any:
+        return (NewMemberInline,) if obj is None else (MemberInline, NewMemberInline)
+
+    def save_model(self, request: HttpRequest, obj: Room, form: RoomForm, change: bool) -> None:
+        given = form.cleaned_data
+        values = {name: given[name] for name in ("slug", "name", "description")}
+        access, password = RoomAccess(given["access"]), given["new_password"]
+        if not change:
+            obj.pk = services.create_room(**values, access=access, password=password).pk
+            return
+        services.update_room(room_id=obj.pk, **values, access=access, password=password)
+        if "archived" in form.changed_data:
+            set_archived = services.archive_room if given["archived"] else services.reopen_room
+            set_archived(room_id=obj.pk)
+
+    def view_on_site(self, obj: Room) -> str:
+        return reverse("room", args=[obj.slug])
+
+    # What is shown
+
+    @admin.display(description=_("slug"), ordering="slug")
+    def address(self, room: Room) -> SafeString:
+        return link(room.slug, self.view_on_site(room))
+
+    @admin.display(description=_("access"))
+    def access_column(self, room: Room) -> str:
+        return str(ACCESS_LABELS[RoomAccess(room.access)])
+
+    @admin.display(description=_("members"))
+    def member_link(self, room: Room) -> SafeString:
+        return link_to_list("member", localize(room.member_count), room__id__exact=room.pk)
+
+    @admin.display(description=_("messages"))
+    def message_link(self, room: Room) -> SafeString:
+        return link_to_list("message", localize(room.message_count), room__id__exact=room.pk)
+
+    @admin.display(description=_("last used"), ordering=F("last_used_at").asc(nulls_first=True))
+    def last_used(self, room: Room) -> str | None:
+        return short(room.last_used_at)
+
+    @admin.display(description=_("archived"))
+    def is_archived(self, room: Room) -> str | None:
+        return gettext("Yes") if room.is_archived else None
+
+    # What is done
+
+    @admin.action(permissions=["change"], description=_("Archive selected rooms"))
+    def archive(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:
+        rooms = list(queryset.filter(archived_at=None))
+        for room in rooms:
+            services.archive_room(room_id=room.pk)
+            self.log_change(request, room, gettext("Archived."))
+        done = ngettext("%(count)d room was archived.", "%(count)d rooms were archived.", len(rooms))
+        self.tell(request, done, len(rooms))
+
+    @admin.action(permissions=["change"], description=_("Reopen selected rooms"))
+    def reopen(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:
+        rooms = list(queryset.exclude(archived_at=None))
+        for room in rooms:
+            services.reopen_room(room_id=room.pk)
+            self.log_change(request, room, gettext("Reopened."))
+        done = ngettext("%(count)d room was reopened.", "%(count)d rooms were reopened.", len(rooms))
+        self.tell(request, done, len(rooms))
