@@ -18,18 +18,21 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope  # noqa:
 from channels import DEFAULT_CHANNEL_LAYER  # noqa: E402
 from channels.layers import channel_layers  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from rooms.broker import Broker  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
+from schema.receipts import Receipts  # noqa: E402
 from schema.schema import schema  # noqa: E402
 from schema.transport import Transport, refuse  # noqa: E402
 
 broker = Broker(channel_layers[DEFAULT_CHANNEL_LAYER])
 hub = Hub(DatabaseLog(), broker)
+receipts = Receipts(caches[DEFAULT_CACHE_ALIAS])
 websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI application's
-    path("graphql/", cast("Any", Transport(schema, hub))),
+    path("graphql/", cast("Any", Transport(schema, hub, receipts))),
     re_path("", cast("Any", refuse)),
 ]
 router = ProtocolTypeRouter(

@@ -27,6 +27,13 @@ class Viewer:
         return self.user is not None or self.guest is not None
 
     @property
+    def key(self) -> str | None:
+        """A name for this viewer that no other has; None for nobody."""
+        if self.user is not None:
+            return f"user:{self.user.pk}"
+        return f"guest:{self.guest.pk}" if self.guest is not None else None
+
+    @property
     def display_name(self) -> str | None:
         if self.user is not None:
             return self.user.get_full_name() or self.user.get_username()

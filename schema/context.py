@@ -19,6 +19,8 @@ from rooms.models import Guest, Room
 from rooms.selectors import Standing, standings
 from rooms.threads import in_database
 
+from .receipts import Progress
+
 GUEST_IN_SESSION = "guest_id"
 
 
@@ -29,6 +31,7 @@ class Context:
     viewer: Viewer
     remember: Callable[[Viewer], None]
     hub: Hub | None = None
+    progress: Progress | None = None
     standings: DataLoader[Room, Standing] = field(init=False)
 
     def __post_init__(self) -> None:

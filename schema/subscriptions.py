@@ -9,13 +9,13 @@ import strawberry
 
 from rooms import selectors
 from rooms.feed import Entry
-from rooms.hub import Hub
 from rooms.threads import in_database
 
 from .context import Info
 from .cursors import log_cursor, sequence_in
 from .errors import Interrupted
 from .ids import decode_id
+from .receipts import Progress
 from .types import MessageEvent, MessageEventKind
 
 
@@ -31,23 +31,32 @@ class Subscription:
         self, info: Info, room_id: strawberry.ID, after: str | None = None
     ) -> AsyncGenerator[MessageEvent, None]:
         key = decode_id("Room", room_id, field="roomId")
+        sequence = None if after is None else sequence_in(after, key)
+        progress = info.context.progress
+        confirmed = await progress.recall() if progress else None
         room, cursor = await in_database(
             selectors.room_to_follow,
             viewer=info.context.viewer,
             room_id=key,
-            after=None if after is None else sequence_in(after, key),
+            after=sequence if confirmed is None else confirmed,
         )
         hub = info.context.hub
         if hub is None:
             raise RuntimeError("subscriptions are served where there is a hub")
+        if progress:
+            progress.begin(cursor)
         # Returned, not yielded from: what was refused above is then an error of the operation, not its first event.
-        return _events(hub, room.pk, cursor, room.sequence)
+        return _events(hub.follow(room.pk, cursor, room.sequence), room.pk, progress)
 
 
-async def _events(hub: Hub, room_id: int, cursor: int, head: int) -> AsyncGenerator[MessageEvent, None]:
+async def _events(
+    entries: AsyncGenerator[Entry], room_id: int, progress: Progress | None
+) -> AsyncGenerator[MessageEvent, None]:
     try:
-        async with aclosing(hub.follow(room_id, cursor, head)) as entries:
+        async with aclosing(entries):
             async for entry in entries:
+                if progress:
+                    progress.position = entry.sequence
                 yield _event(room_id, entry)
     except Exception as error:
         raise Interrupted from error

@@ -6,8 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import websockets
@@ -37,9 +37,12 @@ class Subscription:
         self._socket = socket
 
     async def message(self) -> dict[str, Any]:
-        """The next message of the protocol."""
+        """The next message of the protocol but pings, which are answered."""
         message: dict[str, Any] = json.loads(await asyncio.wait_for(self._socket.recv(), ENOUGH_SECONDS))
-        return message
+        if message["type"] != "ping":
+            return message
+        await self._socket.send(json.dumps({"type": "pong", "payload": message["payload"]}))
+        return await self.message()
 
     async def event(self) -> Event:
         message = await self.message()
@@ -62,7 +65,6 @@ class Client:
         self.server = server
         self.token = token
         self._http = http or httpx.AsyncClient(timeout=ENOUGH_SECONDS)
-        self._ids = count(1)
 
     async def __aenter__(self) -> Client:
         return self
@@ -130,7 +132,7 @@ class Client:
     async def subscribe(self, document: str, **variables: Any) -> AsyncIterator[Subscription]:
         async with self.socket() as socket:
             payload = {"query": document, "variables": variables}
-            await socket.send(json.dumps({"type": "subscribe", "id": str(next(self._ids)), "payload": payload}))
+            await socket.send(json.dumps({"type": "subscribe", "id": str(uuid4()), "payload": payload}))
             yield Subscription(socket)
 
 

@@ -7,11 +7,15 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
+from uuid import uuid4
 
 from asgiref.typing import WebSocketScope
+from django.core.cache.backends.locmem import LocMemCache
 
 from rooms.hub import Hub
+from schema.receipts import Receipts
 from schema.schema import schema
+from schema.socket import Drain, Limits
 from schema.transport import PROTOCOL, Transport
 from tests.rooms.fakes import FakeBroker, FakeLog
 
@@ -23,9 +27,13 @@ class Ended(Exception):
 
 
 class Socket:
-    """The client's end. ``code`` and ``reason`` are those of the server's close."""
+    """The client's end. ``code`` and ``reason`` are those of the server's close.
+
+    Like any client it answers pings by itself, unless ``signs_receipts`` is switched off.
+    """
 
     def __init__(self) -> None:
+        self.signs_receipts = True
         self.code: int | None = None
         self.reason = ""
         self.accepted_subprotocol: str | None = None
@@ -48,6 +56,9 @@ class Socket:
             self.code, self.reason = event["code"], event["reason"]
             raise Ended
         message: dict[str, Any] = json.loads(event["text"])
+        if message["type"] == "ping" and self.signs_receipts:
+            await self.send(type="pong", payload=message["payload"])
+            return await self.receive()
         return message
 
     async def closed(self) -> int | None:
@@ -73,8 +84,13 @@ class Socket:
             raise Ended
         self.accepted_subprotocol = event["subprotocol"]
 
-    async def leave(self) -> None:
-        await self._to_server.put({"type": "websocket.disconnect", "code": 1000})
+    async def leave(self, code: int) -> None:
+        await self._to_server.put({"type": "websocket.disconnect", "code": code})
+
+    @property
+    def nothing_waits(self) -> bool:
+        """Whether everything that the server has sent is received."""
+        return self._to_client.empty()
 
     async def asgi_receive(self) -> Any:
         return await self._to_server.get()
@@ -88,23 +104,30 @@ async def opened(
     log: FakeLog | None = None,
     *,
     subprotocols: tuple[str, ...] = (PROTOCOL,),
-    init_timeout_seconds: float = 10,
     headers: dict[str, str] | None = None,
+    limits: Limits | None = None,
+    receipts: Receipts | None = None,
+    drain: Drain | None = None,
+    leave_code: int = 1000,
 ) -> AsyncIterator[Socket]:
-    """A socket with a transport of its own, which must end with it."""
+    """A socket with a transport of its own, which must end with it. ``leave_code`` is how the client leaves."""
     scope = {
         "type": "websocket",
         "subprotocols": subprotocols,
         "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+        "extensions": {"salas.drain": drain} if drain else {},
     }
     hub = Hub(log or FakeLog(), FakeBroker())
-    transport = Transport(schema, hub, init_timeout_seconds=init_timeout_seconds)
+    remembered = receipts or Receipts(LocMemCache(uuid4().hex, {}))
+    transport = Transport(schema, hub, remembered, limits or Limits())
     socket = Socket()
     serving = asyncio.create_task(transport(cast("WebSocketScope", scope), socket.asgi_receive, socket.asgi_send))
     try:
         await socket.connect()
         yield socket
     finally:
-        await socket.leave()
+        await socket.leave(leave_code)
         await asyncio.wait_for(serving, ENOUGH_SECONDS)
         await hub.close()
+        if receipts is None:
+            await remembered.close()

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
 from unittest.mock import patch
+from uuid import uuid4
 
 import pytest
+from django.core.cache.backends.locmem import LocMemCache
 
 from rooms import selectors
 from rooms.exceptions import Forbidden
-from rooms.models import Room
+from rooms.identity import Viewer
+from rooms.models import Guest, Room
+from schema import socket as socket_module
+from schema.closing import NO_RECEIPT, SERVICE_RESTART, TRY_AGAIN
 from schema.cursors import log_cursor
 from schema.ids import encode_id
-from schema.transport import TRY_AGAIN
-from tests.rooms.fakes import FakeLog
+from schema.receipts import Receipts
+from schema.schema import schema
+from schema.socket import Drain, Limits
+from tests.rooms.fakes import FakeLog, run_loop
 
 from .sockets import Socket, opened
 
@@ -33,6 +42,21 @@ def log() -> Iterator[FakeLog]:
 
     with patch.object(selectors, "room_to_follow", found):
         yield entries
+
+
+@pytest.fixture
+async def receipts() -> AsyncIterator[Receipts]:
+    """What the process remembers."""
+    found = Receipts(LocMemCache(uuid4().hex, {}))
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+def known() -> Iterator[None]:
+    """Whoever connects is the same guest."""
+    with patch.object(socket_module, "authenticate", return_value=Viewer(guest=Guest(pk=1))):
+        yield
 
 
 async def follow(socket: Socket, after: str | None = None) -> None:
@@ -69,3 +93,115 @@ async def test_a_passing_failure_closes_the_socket_so_that_the_client_comes_back
     async with opened(log) as socket:
         await follow(socket, log_cursor(1, 0))
         assert await socket.closed() == TRY_AGAIN
+
+
+# Receipts
+
+
+async def sign(socket: Socket, *, with_payload: bool = True) -> None:
+    """Take the next message, which is a ping, and answer it."""
+    ping = await socket.receive()
+    assert ping["type"] == "ping", ping
+    await socket.send(type="pong", **({"payload": ping["payload"]} if with_payload else {}))
+
+
+async def sequences(socket: Socket, number: int) -> list[int]:
+    return [(await socket.receive())["payload"]["data"]["messages"]["sequence"] for _ in range(number)]
+
+
+@pytest.mark.parametrize("with_payload", [True, False])
+async def test_who_comes_back_with_the_same_operation_goes_on_after_what_was_confirmed(
+    log: FakeLog, known: None, receipts: Receipts, with_payload: bool
+) -> None:
+    after = log_cursor(1, 0)
+    async with opened(log, receipts=receipts, leave_code=1006) as socket:
+        socket.signs_receipts = False
+        await follow(socket, after)
+        assert await sequences(socket, 3) == [1, 2, 3]
+        await sign(socket, with_payload=with_payload)
+        await socket.send(type="ping")
+        await socket.receive()
+    log.append()
+    async with opened(log, receipts=receipts, leave_code=1006) as socket:
+        await follow(socket, after)
+        assert await sequences(socket, 1) == [4]
+
+
+async def test_what_was_not_confirmed_comes_again(log: FakeLog, known: None, receipts: Receipts) -> None:
+    for _ in range(2):
+        async with opened(log, receipts=receipts, leave_code=1006) as socket:
+            socket.signs_receipts = False
+            await follow(socket, log_cursor(1, 0))
+            assert await sequences(socket, 3) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("leave_code", [1000, 1001])
+async def test_who_leaves_on_purpose_begins_anew(
+    log: FakeLog, known: None, receipts: Receipts, leave_code: int
+) -> None:
+    for _ in range(2):
+        async with opened(log, receipts=receipts, leave_code=leave_code) as socket:
+            await follow(socket, log_cursor(1, 0))
+            assert await sequences(socket, 3) == [1, 2, 3]
+            await socket.send(type="ping")
+            assert (await socket.receive())["type"] == "pong"
+
+
+async def test_no_more_is_in_flight_than_the_window_takes(log: FakeLog) -> None:
+    for _ in range(50):
+        log.append()
+    async with opened(log, limits=Limits(window_bytes=500)) as socket:
+        socket.signs_receipts = False
+        await follow(socket, log_cursor(1, 0))
+        heard, unconfirmed = 0, 0
+        while heard < log.head:
+            message = await socket.receive()
+            if message["type"] == "next":
+                heard += 1
+                unconfirmed += len(json.dumps(message, separators=(",", ":")))
+                assert unconfirmed < 500 + 200
+            elif unconfirmed >= 500 or heard == log.head:
+                await run_loop(50)
+                assert socket.nothing_waits, "the server waits for the pong"
+                await socket.send(type="pong", payload=message["payload"])
+                unconfirmed = 0
+
+
+async def test_who_confirms_nothing_is_sent_away_to_come_back(log: FakeLog) -> None:
+    async with opened(log, limits=Limits(receipt_seconds=0.0, silence_seconds=0.05, heartbeat_seconds=0.04)) as socket:
+        socket.signs_receipts = False
+        await follow(socket, log_cursor(1, 0))
+        assert await socket.closed() == NO_RECEIPT
+
+
+async def test_an_idle_client_is_asked_for_a_sign_of_life(log: FakeLog) -> None:
+    async with opened(log, limits=Limits(heartbeat_seconds=0.01)) as socket:
+        socket.signs_receipts = False
+        await follow(socket)
+        for _ in range(3):
+            await sign(socket)
+
+
+# Drain
+
+
+async def test_a_draining_server_lets_what_runs_end_and_sends_followers_elsewhere(log: FakeLog) -> None:
+    drain: Drain = {"began": asyncio.Event(), "delay_seconds": 0.0}
+    release = asyncio.Event()
+
+    async def slow(self: object, info: object) -> str:
+        await release.wait()
+        return "done"
+
+    async with opened(log, drain=drain) as socket:
+        await follow(socket)
+        with patch.object(schema._schema.query_type.fields["viewer"], "resolve", slow):  # type: ignore[union-attr]
+            await socket.subscribe("2", "{ viewer { __typename } }")
+            await socket.send(type="ping")
+            await socket.receive()
+            drain["began"].set()
+            await run_loop(20)
+            release.set()
+            assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
+        assert await socket.closed() == SERVICE_RESTART
+        assert socket.reason == "Service restart: come back"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from schema import transport
-from schema.transport import (
+from schema import socket as socket_module
+from schema.closing import (
     BAD_REQUEST,
     FORBIDDEN,
     INIT_TIMEOUT,
@@ -19,6 +20,7 @@ from schema.transport import (
     TRY_AGAIN,
     UNAUTHORIZED,
 )
+from schema.socket import Limits
 
 from .sockets import Ended, opened
 
@@ -84,7 +86,7 @@ async def test_one_init_is_enough() -> None:
 
 
 async def test_who_never_says_init_is_sent_away() -> None:
-    async with opened(init_timeout_seconds=0.01) as socket:
+    async with opened(limits=Limits(init_seconds=0.01)) as socket:
         assert await socket.closed() == INIT_TIMEOUT
 
 
@@ -208,7 +210,7 @@ async def test_a_subscribe_that_is_none_ends_the_socket(message: dict[str, objec
 async def test_an_id_in_use_ends_the_socket() -> None:
     async with opened() as socket:
         await socket.init()
-        with patch.object(transport.Socket, "_stream", _never):
+        with patch.object(socket_module.Socket, "_stream", _never):
             await socket.subscribe("1", QUERY)
             await socket.subscribe("1", QUERY)
             assert await socket.closed() == SUBSCRIBER_EXISTS
@@ -218,7 +220,7 @@ async def test_an_id_in_use_ends_the_socket() -> None:
 async def test_a_close_reason_fits_its_frame() -> None:
     async with opened() as socket:
         await socket.init()
-        with patch.object(transport.Socket, "_stream", _never):
+        with patch.object(socket_module.Socket, "_stream", _never):
             for _ in range(2):
                 await socket.subscribe("é" * 100, QUERY)
             assert await socket.closed() == SUBSCRIBER_EXISTS
@@ -228,7 +230,7 @@ async def test_a_close_reason_fits_its_frame() -> None:
 async def test_complete_frees_the_id_at_once() -> None:
     async with opened() as socket:
         await socket.init()
-        with patch.object(transport.Socket, "_stream", _never):
+        with patch.object(socket_module.Socket, "_stream", _never):
             await socket.subscribe("1", QUERY)
             await socket.send(type="complete", id="1")
             await socket.send(type="ping")
@@ -288,7 +290,7 @@ async def test_a_binary_frame_ends_the_socket() -> None:
 
 async def test_a_bug_leaves_no_mute_socket(caplog: pytest.LogCaptureFixture) -> None:
     async with opened() as socket:
-        with patch.object(transport, "authenticate", side_effect=ZeroDivisionError("bug")):
+        with patch.object(socket_module, "authenticate", side_effect=ZeroDivisionError("bug")):
             await socket.send(type="connection_init")
             assert await socket.closed() == TRY_AGAIN
     assert "ZeroDivisionError: bug" in caplog.text
@@ -297,7 +299,7 @@ async def test_a_bug_leaves_no_mute_socket(caplog: pytest.LogCaptureFixture) -> 
 async def test_a_bug_outside_of_the_resolvers_leaves_no_mute_socket(caplog: pytest.LogCaptureFixture) -> None:
     async with opened() as socket:
         await socket.init()
-        with patch.object(transport, "Context", side_effect=ZeroDivisionError("bug")):
+        with patch.object(socket_module, "Context", side_effect=ZeroDivisionError("bug")):
             await socket.subscribe("1", QUERY)
             assert await socket.closed() == TRY_AGAIN
     assert "ZeroDivisionError: bug" in caplog.text
@@ -306,13 +308,13 @@ async def test_a_bug_outside_of_the_resolvers_leaves_no_mute_socket(caplog: pyte
 async def test_who_leaves_takes_the_operations_along() -> None:
     ended: list[str] = []
 
-    async def stream(self: transport.Socket, operation_id: str, request: object) -> None:
+    async def stream(self: socket_module.Socket, operation_id: str, *_: object) -> None:
         try:
-            await _never(self, operation_id, request)
+            await _never(self, operation_id)
         finally:
             ended.append(operation_id)
 
-    with patch.object(transport.Socket, "_stream", stream):
+    with patch.object(socket_module.Socket, "_stream", stream):
         async with opened() as socket:
             await socket.init()
             for operation_id in "123":
@@ -322,7 +324,5 @@ async def test_who_leaves_takes_the_operations_along() -> None:
     assert sorted(ended) == ["1", "2", "3"]
 
 
-async def _never(self: transport.Socket, operation_id: str, request: object) -> None:
-    import asyncio
-
+async def _never(self: socket_module.Socket, operation_id: str, *_: object) -> None:
     await asyncio.Event().wait()

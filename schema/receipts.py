@@ -1,0 +1,221 @@
+"""What clients have confirmed, remembered beyond their sockets, so that one that comes back goes on from there.
+
+A client that reconnects sends its operation again as it was: same viewer, operation id, document, operation name and
+variables name the same operation. Whoever takes it up last is its holder; a socket that was left half open may go on
+noting what it likes, and nobody reads it.
+
+Kept in Django's cache, with a copy in the process for when the cache is away. In the cache ``holder`` names the holder
+of an operation and ``position`` what a holder's client has confirmed: two entries, so that an old one never overwrites.
+
+Concurrency: one event loop. One task writes, everything that is due at once; cache calls run in a thread of their own.
+Lifecycle: the writer runs while something is due; ``refresh`` keeps what live sockets hold from running out.
+Invariants: a position never falls. Losing the cache loses at most the place of clients that come back meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from django.core.cache.backends.base import BaseCache
+
+from rooms.identity import Viewer
+
+from .requests import OperationRequest
+
+logger = logging.getLogger(__name__)
+
+KEPT_SECONDS = 600
+REFRESH_SECONDS = 240.0
+CACHE_TIMEOUT_SECONDS = 1.0
+RETRY_SECONDS = 1.0
+LOCAL_COPIES = 10_000
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Progress:
+    """How far the client of one subscription has come. ``position`` is that of the entry that is delivered next.
+
+    ``key`` is None where nothing is to be remembered: nobody is there to come back.
+    """
+
+    receipts: Receipts
+    key: str | None
+    holder: str = field(default_factory=lambda: uuid4().hex)
+    position: int | None = None
+
+    async def recall(self) -> int | None:
+        """Return what this operation's client confirmed before, or None."""
+        return None if self.key is None else await self.receipts.recall(self.key)
+
+    def begin(self, position: int) -> None:
+        """Become the operation's holder, with everything up to ``position`` confirmed."""
+        self.position = position
+        if self.key is not None:
+            self.receipts.hold(self.key, self.holder, position)
+
+    def confirm(self, position: int) -> None:
+        if self.key is not None:
+            self.receipts.note(self.key, self.holder, position)
+
+    def end(self, *, forget: bool) -> None:
+        """Let go of the operation: for good, or to be taken up again within ``KEPT_SECONDS``."""
+        if self.key is not None:
+            self.receipts.release(self.key, self.holder, forget=forget)
+
+
+class Receipts:
+    """The process's memory. ``cache`` may be shared with other processes."""
+
+    def __init__(self, cache: BaseCache) -> None:
+        self._cache = cache
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="receipts")
+        self._copies: OrderedDict[str, tuple[str, int, float]] = OrderedDict()
+        self._held: dict[str, tuple[str, int]] = {}
+        self._due: dict[str, Any] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+        self._away_until = 0.0
+
+    def progress(self, viewer: Viewer, operation_id: str, request: OperationRequest) -> Progress:
+        """The progress of an operation that is about to begin."""
+        return Progress(self, _key(viewer, operation_id, request))
+
+    async def recall(self, key: str) -> int | None:
+        """Return what was confirmed last, as far as it is known here."""
+        if (held := self._held.get(key)) is not None:
+            return held[1]
+        copied_holder, copied = self._copied(key)
+        holder, position = await self._remembered(key)
+        if holder is None:
+            return copied
+        if holder != copied_holder or copied is None:
+            return position
+        return copied if position is None else max(position, copied)
+
+    def hold(self, key: str, holder: str, position: int) -> None:
+        self._held[key] = (holder, position)
+        self._copy(key, holder, position)
+        self._due |= {_holder_of(key): holder, _position_of(holder): position}
+        self._write_soon()
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh())
+
+    def note(self, key: str, holder: str, position: int) -> None:
+        if self._holds(key, holder):
+            self._held[key] = (holder, position)
+            self._copy(key, holder, position)
+        self._due[_position_of(holder)] = position
+        self._write_soon()
+
+    def release(self, key: str, holder: str, *, forget: bool) -> None:
+        if not self._holds(key, holder):
+            return
+        _, position = self._held.pop(key)
+        if forget:
+            self._copies.pop(key, None)
+        self._due[_position_of(holder)] = None if forget else position
+        self._write_soon()
+
+    async def close(self) -> None:
+        """End what runs; what is due is lost."""
+        tasks = [task for task in (self._writing, self._refreshing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._thread.shutdown(wait=False)
+
+    # In the process
+
+    def _holds(self, key: str, holder: str) -> bool:
+        return key in self._held and self._held[key][0] == holder
+
+    def _copy(self, key: str, holder: str, position: int) -> None:
+        self._copies[key] = (holder, position, time.monotonic() + KEPT_SECONDS)
+        self._copies.move_to_end(key)
+        if len(self._copies) > LOCAL_COPIES:
+            self._copies.popitem(last=False)
+
+    def _copied(self, key: str) -> tuple[str | None, int | None]:
+        holder, position, until = self._copies.get(key, (None, None, 0.0))
+        return (holder, position) if time.monotonic() < until else (None, None)
+
+    # In the cache
+
+    async def _remembered(self, key: str) -> tuple[str | None, int | None]:
+        holder = await self._call(self._cache.get, _holder_of(key))
+        return holder, None if holder is None else await self._call(self._cache.get, _position_of(holder))
+
+    def _write_soon(self) -> None:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._due:
+            due, self._due = self._due, {}
+            if not await self._call(self._write_now, due):
+                self._due = due | self._due  # what came meanwhile is newer
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _write_now(self, due: dict[str, Any]) -> bool:
+        self._cache.set_many({name: value for name, value in due.items() if value is not None}, KEPT_SECONDS)
+        self._cache.delete_many([name for name, value in due.items() if value is None])
+        return True
+
+    async def _refresh(self) -> None:
+        while self._held:
+            await asyncio.sleep(REFRESH_SECONDS)
+            for key, (holder, position) in self._held.items():
+                self._due.setdefault(_position_of(holder), position)
+                self._copy(key, holder, position)
+            self._write_soon()
+            await self._call(self._touch, list(self._held))
+
+    def _touch(self, keys: list[str]) -> None:
+        """Keep who holds what, without saying again that it is we: somebody else may have taken it up."""
+        for key in keys:
+            self._cache.touch(_holder_of(key), KEPT_SECONDS)
+
+    async def _call(self, function: Callable[..., T], *args: Any) -> T | None:
+        """Call the cache; None while it is away, which nobody waits for again and again."""
+        if time.monotonic() < self._away_until:
+            return None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CACHE_TIMEOUT_SECONDS):
+                found = await loop.run_in_executor(self._thread, function, *args)
+        except Exception as error:  # noqa: BLE001 - whatever the cache's library raises
+            if not self._away_until:
+                logger.warning("The cache is away (%r): who comes back to another process goes on from `after`", error)
+            self._away_until = time.monotonic() + RETRY_SECONDS
+            return None
+        if self._away_until:
+            logger.warning("The cache is back")
+        self._away_until = 0.0
+        return found
+
+
+def _holder_of(key: str) -> str:
+    return f"salas.holder.{key}"
+
+
+def _position_of(holder: str) -> str:
+    return f"salas.position.{holder}"
+
+
+def _key(viewer: Viewer, operation_id: str, request: OperationRequest) -> str | None:
+    if viewer.key is None:
+        return None
+    named = [viewer.key, operation_id, request.query, request.operation_name, request.variables]
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,395 @@
+"""One client's socket, from its acceptance to its end: graphql-transport-ws, message by message.
+
+The protocol is https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. Its pings are the receipts of
+``pacing``: one follows each burst of messages, and what the pongs confirm is what ``receipts`` remembers.
+
+Concurrency: one task reads frames; each operation runs in a task of its own and waits where the window is full.
+Lifecycle: a socket ends when its client leaves, when ``Closed`` is raised, or when the server drains; its operations
+end with it.
+Invariants: every frame is answered as the protocol says or ends the socket with a code and a reason; no more than the
+window, and the message that filled it, is in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict, cast
+
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
+from django.contrib.sessions.backends.base import SessionBase
+from graphql import GraphQLError
+from strawberry.schema import BaseSchema
+from strawberry.types.execution import PreExecutionError
+
+from rooms.exceptions import Refusal
+from rooms.hub import Hub
+from rooms.identity import NOBODY, Viewer
+from rooms.threads import in_database
+
+from .closing import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    INIT_TIMEOUT,
+    NO_RECEIPT,
+    SERVICE_RESTART,
+    SUBSCRIBER_EXISTS,
+    TOO_MANY_INITS,
+    TRY_AGAIN,
+    UNAUTHORIZED,
+    Closed,
+)
+from .context import Context, authenticate
+from .errors import Interrupted, presented
+from .pacing import Window
+from .receipts import Progress, Receipts
+from .requests import OperationRequest, json_object, operation_request
+
+logger = logging.getLogger(__name__)
+
+LEFT_ON_PURPOSE = (1000, 1001, 1005)  # RFC 6455, section 7.4.1: the client is done, or its page is going away
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a socket may take. ``receipt_seconds`` passes between a message and the ping that asks to confirm it."""
+
+    init_seconds: float = 10.0
+    window_bytes: int = 1024 * 1024
+    receipt_seconds: float = 0.1
+    heartbeat_seconds: float = 8.0
+    silence_seconds: float = 30.0
+    drain_seconds: float = 4.0
+
+
+class Drain(TypedDict):
+    """The ASGI extension ``salas.drain`` of a server that can end in order."""
+
+    began: asyncio.Event
+    delay_seconds: float
+
+
+class Served(Protocol):
+    """What a socket needs of the transport that it belongs to."""
+
+    @property
+    def schema(self) -> BaseSchema: ...
+
+    @property
+    def hub(self) -> Hub: ...
+
+    @property
+    def receipts(self) -> Receipts: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A running operation. ``progress.position`` is None unless it is a subscription that has begun."""
+
+    task: asyncio.Task[None]
+    progress: Progress
+
+
+class Socket:
+    """One client's socket, accepted."""
+
+    def __init__(
+        self,
+        served: Served,
+        session: SessionBase | None,
+        drain: Drain | None,
+        receive: ASGIReceiveCallable,
+        send: ASGISendCallable,
+    ) -> None:
+        self._served = served
+        self._limits = served.limits
+        self._session = session
+        self._drain = drain
+        self._receive = receive
+        self._send_event = send
+        self._viewer = NOBODY
+        self._init_received = False
+        self._acknowledged = False
+        self._operations: dict[str, Operation] = {}
+        self._loop = asyncio.get_running_loop()
+        self._window = Window(served.limits.window_bytes, self._loop.time())
+        self._confirmed = asyncio.Event()
+        self._receipt_timer: asyncio.TimerHandle | None = None
+        self._leave_code: int | None = None
+        self._ending: asyncio.Future[Closed] = self._loop.create_future()
+        self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
+            "connection_init": self.handle_connection_init,
+            "ping": self.handle_ping,
+            "pong": self.handle_pong,
+            "subscribe": self.handle_subscribe,
+            "complete": self.handle_complete,
+        }
+
+    async def run(self) -> None:
+        """Serve until the client leaves or the socket is closed. Never raises but on cancellation."""
+        reading = asyncio.create_task(self._read())
+        background = [asyncio.create_task(work) for work in (self._watch_receipts(), self._watch_drain())]
+        timer = self._loop.call_later(self._limits.init_seconds, self._check_init)
+        try:
+            ends: set[asyncio.Future[Any]] = {reading, self._ending}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if self._ending.done():
+                closed = self._ending.result()
+                await self._send_event({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
+        finally:
+            timer.cancel()
+            if self._receipt_timer is not None:
+                self._receipt_timer.cancel()
+            await self._end_operations()
+            await _cancelled(reading, *background)
+
+    async def _read(self) -> None:
+        while (event := await self._receive())["type"] == "websocket.receive":
+            try:
+                await self._handle(event.get("text"))
+            except Closed as closed:
+                self._end(closed)
+            except Exception:
+                logger.exception("A frame could not be handled")
+                self._end(Closed(TRY_AGAIN, "Internal error"))
+        self._leave_code = cast("int | None", event.get("code"))
+
+    async def _handle(self, text: str | None) -> None:
+        if text is None:
+            raise Closed(BAD_REQUEST, "Binary frames are not part of the protocol")
+        try:
+            message = json_object(text)
+        except ValueError as error:
+            raise Closed(BAD_REQUEST, f"A message must be a JSON object: {error}") from error
+        message_type = message.get("type")
+        handler = self._handlers.get(message_type) if isinstance(message_type, str) else None
+        if handler is None:
+            raise Closed(BAD_REQUEST, "Unknown message type")
+        await handler(message)
+
+    # One method per message of the protocol
+
+    async def handle_connection_init(self, message: dict[str, Any]) -> None:
+        if self._init_received:
+            raise Closed(TOO_MANY_INITS, "Too many initialisation requests")
+        self._init_received = True
+        authorization = _authorization(_payload(message))
+        try:
+            self._viewer = await in_database(authenticate, self._session, authorization)
+        except Refusal as refusal:
+            raise Closed(FORBIDDEN, f"Forbidden: {refusal.message}") from refusal
+        self._acknowledged = True
+        await self._send({"type": "connection_ack"})
+
+    async def handle_ping(self, message: dict[str, Any]) -> None:
+        payload = _payload(message)
+        await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+
+    async def handle_pong(self, message: dict[str, Any]) -> None:
+        """A signed receipt; one for a ping that was never sent is heard and forgotten."""
+        payload = _payload(message)
+        number = payload.get("receipt") if payload is not None else None
+        if payload is not None and type(number) is not int:
+            return
+        for operation_id, position in self._window.pong(number, self._loop.time()).items():
+            if operation := self._operations.get(operation_id):
+                operation.progress.confirm(position)
+        self._confirmed.set()
+        self._confirmed = asyncio.Event()
+
+    async def handle_subscribe(self, message: dict[str, Any]) -> None:
+        if not self._acknowledged:
+            raise Closed(UNAUTHORIZED, "Unauthorized")
+        operation_id = _id(message)
+        if operation_id in self._operations:
+            raise Closed(SUBSCRIBER_EXISTS, f"Subscriber for {operation_id} already exists")
+        try:
+            request = operation_request(message.get("payload"))
+        except Refusal as refusal:
+            raise Closed(BAD_REQUEST, f"Invalid subscribe payload: {refusal.message}") from refusal
+        progress = self._served.receipts.progress(self._viewer, operation_id, request)
+        task = asyncio.create_task(self._operate(operation_id, request, progress))
+        self._operations[operation_id] = Operation(task, progress)
+
+    async def handle_complete(self, message: dict[str, Any]) -> None:
+        if operation := self._retire(_id(message), forget=True):
+            operation.task.cancel()
+
+    # Operations
+
+    async def _operate(self, operation_id: str, request: OperationRequest, progress: Progress) -> None:
+        """Run one operation to its end, which the client is told unless it ended the operation itself."""
+        try:
+            await self._stream(operation_id, request, progress)
+        except Closed as closed:
+            self._end(closed)
+        except Exception:
+            logger.exception("An operation failed outside of its resolvers")
+            self._end(Closed(TRY_AGAIN, "Internal error"))
+
+    async def _stream(self, operation_id: str, request: OperationRequest, progress: Progress) -> None:
+        context = Context(viewer=self._viewer, remember=self._remember, hub=self._served.hub, progress=progress)
+        results: Any = await self._served.schema.stream(
+            request.query,
+            variable_values=request.variables,
+            operation_name=request.operation_name,
+            operation_extensions=request.extensions,
+            context_value=context,
+        )
+        async with aclosing(results):
+            async for result in results:
+                _require_uninterrupted(result)
+                if _is_request_error(result):
+                    await self._finish(operation_id, {"type": "error", "payload": _presented(result.errors)})
+                    return
+                await self._send_next(operation_id, _execution_result(result), progress.position)
+        await self._finish(operation_id, {"type": "complete"})
+
+    async def _send_next(self, operation_id: str, payload: dict[str, Any], position: int | None) -> None:
+        """Send a result once there is room for it. Until then the log is the buffer, and the cursor waits."""
+        while self._window.is_full:
+            await self._confirmed.wait()
+        size = await self._send({"id": operation_id, "type": "next", "payload": payload})
+        self._window.sent(size, operation_id, position)
+        await self._ask_for_receipt()
+
+    async def _finish(self, operation_id: str, message: dict[str, Any]) -> None:
+        """Send an operation's last message. Its id is free again before the client can know that it is."""
+        self._retire(operation_id, forget=True)
+        await self._send({"id": operation_id, **message})
+
+    def _retire(self, operation_id: str, *, forget: bool) -> Operation | None:
+        if operation := self._operations.pop(operation_id, None):
+            self._window.forget(operation_id)
+            operation.progress.end(forget=forget)
+        return operation
+
+    async def _end_operations(self) -> None:
+        """End what still runs: for good if the client left on purpose, else for it to come back to."""
+        forget = self._leave_code in LEFT_ON_PURPOSE
+        running = [self._retire(operation_id, forget=forget) for operation_id in list(self._operations)]
+        await _cancelled(*(operation.task for operation in running if operation))
+
+    # Receipts
+
+    async def _ask_for_receipt(self) -> None:
+        if self._window.wants_receipt_now:
+            await self._ping()
+        elif self._receipt_timer is None:
+            self._receipt_timer = self._loop.call_later(self._limits.receipt_seconds, self._ping_later)
+
+    def _ping_later(self) -> None:
+        self._receipt_timer = None
+        if self._window.has_unreceipted:
+            self._background_ping = asyncio.create_task(self._ping())
+
+    async def _ping(self) -> None:
+        number = self._window.ping(self._loop.time())
+        await self._send({"type": "ping", "payload": {"receipt": number}})
+
+    async def _watch_receipts(self) -> None:
+        """Ask for a sign of life where nothing else was asked for, and end a socket that gives none."""
+        while True:
+            await asyncio.sleep(self._limits.heartbeat_seconds / 4)
+            now, since = self._loop.time(), self._window.waiting_since
+            if since is not None:
+                if now - since >= self._limits.silence_seconds:
+                    self._end(Closed(NO_RECEIPT, "Nothing was confirmed for too long: come back"))
+            elif self._acknowledged and now - self._window.pinged_at >= self._limits.heartbeat_seconds:
+                await self._ping()
+
+    # The socket
+
+    async def _watch_drain(self) -> None:
+        """When the server ends, let what runs to an end do so, and send the client to another one."""
+        if self._drain is None:
+            return
+        await self._drain["began"].wait()
+        await asyncio.sleep(self._drain["delay_seconds"])
+        finite = [each.task for each in self._operations.values() if each.progress.position is None]
+        if finite:
+            await asyncio.wait(finite, timeout=self._limits.drain_seconds)
+        self._end(Closed(SERVICE_RESTART, "Service restart: come back"))
+
+    def _remember(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    def _check_init(self) -> None:
+        if not self._init_received:
+            self._end(Closed(INIT_TIMEOUT, "Connection initialisation timeout"))
+
+    def _end(self, closed: Closed) -> None:
+        if not self._ending.done():
+            self._ending.set_result(closed)
+
+    async def _send(self, message: dict[str, Any]) -> int:
+        """Send a message of the protocol and return its size in bytes."""
+        text = json.dumps(message, separators=(",", ":"))
+        if not self._ending.done():
+            await self._send_event({"type": "websocket.send", "text": text, "bytes": None})
+        return len(text)
+
+
+def _execution_result(result: Any) -> dict[str, Any]:
+    """The payload of ``next``."""
+    payload: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        payload["errors"] = _presented(result.errors)
+    if result.extensions:
+        payload["extensions"] = result.extensions
+    return payload
+
+
+def _require_uninterrupted(result: Any) -> None:
+    """Raise Closed when a subscription was interrupted: clients take an error and ``complete`` for a normal end, and
+    come back only to a closed socket."""
+    if any(isinstance(error.original_error, Interrupted) for error in result.errors or []):
+        raise Closed(TRY_AGAIN, "Interrupted: go on from the last cursor")
+
+
+def _is_request_error(result: Any) -> bool:
+    """Whether nothing was executed (GraphQL specification, section 7.1.1): an ``error``, not a ``next``."""
+    if isinstance(result, PreExecutionError):
+        return True
+    return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors)
+
+
+def _presented(errors: list[GraphQLError] | None) -> list[dict[str, Any]]:
+    return [presented(error) for error in errors or []]
+
+
+def _payload(message: dict[str, Any]) -> dict[str, Any] | None:
+    payload = message.get("payload")
+    if payload is not None and not isinstance(payload, dict):
+        raise Closed(BAD_REQUEST, "A payload must be an object")
+    return payload
+
+
+def _id(message: dict[str, Any]) -> str:
+    operation_id = message.get("id")
+    if not isinstance(operation_id, str) or not operation_id:
+        raise Closed(BAD_REQUEST, "An operation id must be a text that is not empty")
+    return operation_id
+
+
+def _authorization(payload: dict[str, Any] | None) -> str | None:
+    """The ``authorization`` of ``connectionParams``, in whatever case: clients hand on what was meant as a header."""
+    found = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
+    if not found or found[0] is None:
+        return None
+    if len(found) > 1 or not isinstance(found[0], str):
+        raise Closed(BAD_REQUEST, "`authorization` must be one text")
+    return found[0]
+
+
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,197 @@
+"""What is remembered of a client, with its cache and without."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.cache.backends.locmem import LocMemCache
+
+from rooms.identity import NOBODY, Viewer
+from rooms.models import Guest
+from schema import receipts as receipts_module
+from schema.receipts import Progress, Receipts
+from schema.requests import OperationRequest
+
+ENOUGH_SECONDS = 10
+Process = Callable[["Cache"], Receipts]
+
+ANA, RUI = Viewer(guest=Guest(pk=1)), Viewer(guest=Guest(pk=2))
+
+
+class Cache(LocMemCache):
+    """A cache of its own, which can be away."""
+
+    def __init__(self) -> None:
+        super().__init__(uuid4().hex, {})
+        self.is_away = False
+        self.refused = threading.Event()
+        self.written = threading.Event()
+
+    def _here(self) -> None:
+        if self.is_away:
+            self.refused.set()
+            raise ConnectionError("the cache is away")
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        self._here()
+        return super().get(*args, **kwargs)
+
+    def set_many(self, *args: Any, **kwargs: Any) -> Any:
+        self._here()
+        failed = super().set_many(*args, **kwargs)
+        self.written.set()
+        return failed
+
+
+def request(room: str = "r", query: str = "subscription", name: str | None = None) -> OperationRequest:
+    return OperationRequest(query=query, operation_name=name, variables={"roomId": room}, extensions=None)
+
+
+def progress(receipts: Receipts, viewer: Viewer = ANA, operation_id: str = "1", **named: Any) -> Progress:
+    return receipts.progress(viewer, operation_id, request(**named))
+
+
+@pytest.fixture
+async def process() -> AsyncIterator[Process]:
+    """What makes the memory of a process, with its end."""
+    made: list[Receipts] = []
+
+    def make(cache: Cache) -> Receipts:
+        made.append(receipts := Receipts(cache))
+        return receipts
+
+    yield make
+    for receipts in made:
+        await receipts.close()
+
+
+async def written(receipts: Receipts) -> None:
+    """Wait until everything due is in the cache."""
+    while receipts._writing is not None and not receipts._writing.done():
+        await asyncio.wait_for(receipts._writing, ENOUGH_SECONDS)
+
+
+async def test_who_comes_back_goes_on_after_what_was_confirmed(process: Process) -> None:
+    receipts = process(Cache())
+    before = progress(receipts)
+    before.begin(3)
+    before.confirm(5)
+    before.end(forget=False)
+    assert await progress(receipts).recall() == 5
+
+
+async def test_another_process_knows_it_too(process: Process) -> None:
+    cache = Cache()
+    one, other = process(cache), process(cache)
+    before = progress(one)
+    before.begin(3)
+    before.confirm(5)
+    await written(one)
+    assert await progress(other).recall() == 5
+
+
+@pytest.mark.parametrize(
+    "named",
+    [{"viewer": RUI}, {"operation_id": "2"}, {"room": "other"}, {"query": "other"}, {"name": "Other"}],
+)
+async def test_another_operation_does_not(process: Process, named: dict[str, Any]) -> None:
+    receipts = process(Cache())
+    before = progress(receipts)
+    before.begin(3)
+    before.end(forget=False)
+    assert await progress(receipts, **named).recall() is None
+
+
+async def test_nobody_is_remembered(process: Process) -> None:
+    receipts = process(Cache())
+    before = progress(receipts, NOBODY)
+    before.begin(3)
+    before.end(forget=False)
+    assert await progress(receipts, NOBODY).recall() is None
+    assert receipts._writing is None
+
+
+async def test_what_is_complete_is_forgotten_everywhere(process: Process) -> None:
+    cache = Cache()
+    one, other = process(cache), process(cache)
+    before = progress(one)
+    before.begin(3)
+    await written(one)
+    before.end(forget=True)
+    await written(one)
+    assert await progress(one).recall() is None
+    assert await progress(other).recall() is None
+
+
+async def test_a_socket_left_half_open_does_not_disturb_who_took_over(process: Process) -> None:
+    cache = Cache()
+    one, other = process(cache), process(cache)
+    old = progress(one)
+    old.begin(3)
+    await written(one)
+    new = progress(other)
+    new.begin(await new.recall() or 0)
+    new.confirm(9)
+    await written(other)
+    old.confirm(4)
+    old.end(forget=True)
+    await written(one)
+    assert await progress(process(cache)).recall() == 9
+
+
+async def test_without_the_cache_the_process_remembers(process: Process, caplog: pytest.LogCaptureFixture) -> None:
+    cache = Cache()
+    cache.is_away = True
+    receipts = process(cache)
+    before = progress(receipts)
+    before.begin(3)
+    before.confirm(5)
+    before.end(forget=False)
+    assert await progress(receipts).recall() == 5
+    assert "away" in caplog.text
+
+
+async def test_what_could_not_be_written_is_written_later(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts_module, "RETRY_SECONDS", 0.01)
+    cache = Cache()
+    cache.is_away = True
+    receipts = process(cache)
+    progress(receipts).begin(3)
+    await asyncio.to_thread(cache.refused.wait, ENOUGH_SECONDS)
+    cache.is_away = False
+    await written(receipts)
+    assert await progress(process(cache)).recall() == 3
+
+
+async def test_a_process_that_is_behind_believes_the_cache(process: Process) -> None:
+    cache = Cache()
+    one, other = process(cache), process(cache)
+    before = progress(one)
+    before.begin(3)
+    before.end(forget=False)
+    await written(one)
+    elsewhere = progress(other)
+    elsewhere.begin(7)
+    await written(other)
+    assert await progress(one).recall() == 7
+
+
+async def test_what_live_sockets_hold_does_not_run_out(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts_module, "REFRESH_SECONDS", 0.01)
+    cache = Cache()
+    receipts = process(cache)
+    held = progress(receipts)
+    held.begin(3)
+    await written(receipts)
+    cache.delete(receipts_module._position_of(held.holder))
+    cache.written.clear()
+    assert await asyncio.to_thread(cache.written.wait, ENOUGH_SECONDS)
+    assert cache.get(receipts_module._position_of(held.holder)) == 3
+    held.end(forget=True)
+    assert receipts._refreshing is not None
+    await asyncio.wait_for(receipts._refreshing, ENOUGH_SECONDS)
