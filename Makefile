@@ -37,7 +37,8 @@ check: .venv/check $(READY) ## find what is wrong without running it: style, typ
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-logo
 	$(PY) manage.py makemigrations --check --dry-run
-	$(PY) manage.py export_schema schema.schema:schema | diff -u schema/schema.graphql -
+	@$(PY) manage.py export_schema schema.schema:schema --path .venv/schema.graphql
+	diff -u schema/schema.graphql .venv/schema.graphql
 	@$(call npm,run --silent check)
 
 format: .venv/check ## lay out the Python code, and mend what can be mended

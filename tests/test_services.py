@@ -92,6 +92,14 @@ def test_the_guard_forgets_what_has_ended() -> None:
     assert read([*lines, "forget directory /c\n"]) == ({8: 2}, {"/a b"})
 
 
+def test_a_run_has_one_guard() -> None:
+    program = (
+        "from concurrent.futures import ThreadPoolExecutor as P; from tests.services.guard import the_guard as g\n"
+    )
+    program += "with P(8) as pool: print(len({id(each) for each in pool.map(lambda _: g(), range(8))}))"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True, cwd=ROOT) == "1\n"
+
+
 def test_nothing_outlives_a_run_that_is_killed() -> None:
     program = (
         "from tests.services.redis import Redis; r = Redis().start(); print(r.pid, r.directory, flush=True); input()"

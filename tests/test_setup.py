@@ -63,9 +63,8 @@ def versions_in(lock: str, place: dict[str, str]) -> dict[str, str]:
 
 
 def make(directory: Path, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run make as from a terminal: it must not take this run for its parent."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    environment["PATH"] = path or environment["PATH"]
+    """Run make as from a new terminal: what this run was made with does not reach it."""
+    environment = {"PATH": path or os.environ["PATH"], "HOME": str(directory)}
     return subprocess.run(
         ["make", *arguments], cwd=directory, env=environment, capture_output=True, text=True, check=False
     )

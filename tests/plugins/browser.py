@@ -19,10 +19,13 @@ NewPage = Callable[[], Awaitable[Page]]
 async def browser() -> AsyncIterator[Browser]:
     program = await asyncio.to_thread(chromium.find)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=chromium.ARGUMENTS)
+        browser = await playwright.chromium.launch(
+            executable_path=program,
+            args=chromium.ARGUMENTS,
+            handle_sigint=False,  # Ctrl-C is for the test run, which then closes it in order
+        )
         yield browser
-        if browser.is_connected():
-            await browser.close()
+        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -42,7 +45,6 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
         return page
 
     yield open_page
-    if browser.is_connected():  # Ctrl-C reaches it too
-        for context in contexts:
-            await context.close()
+    for context in contexts:
+        await context.close()
     assert not thrown, f"uncaught in a page: {thrown}"

@@ -59,9 +59,10 @@ def servers_of(item: pytest.Item) -> Iterator[Salas]:
 class Databases:
     """Copies of one migrated database of each kind, which is made when first asked for."""
 
-    def __init__(self, directory: Path, server: Callable[[], DatabaseServer]) -> None:
+    def __init__(self, directory: Path, server: Callable[[], DatabaseServer], blocker: DjangoDbBlocker) -> None:
         self._directory = directory
         self._server = server
+        self._unblocked = blocker.unblock
         self._number = count(1)
         self._prefix = f"salas_{uuid4().hex[:8]}"
 
@@ -84,12 +85,15 @@ class Databases:
     @cached_property
     def _migrated_file(self) -> Path:
         file = self._directory / "db.sqlite3"
-        migrate(f"sqlite:///{file}")
+        with self._unblocked():
+            migrate(f"sqlite:///{file}")
         return file
 
     @cached_property
     def _migrated_database(self) -> str:
-        migrate(self._server().create_database(self._prefix))
+        url = self._server().create_database(self._prefix)
+        with self._unblocked():
+            migrate(url)
         return self._prefix
 
     def close(self) -> None:
@@ -98,8 +102,11 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def databases(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    found = Databases(tmp_path_factory.mktemp("databases"), lambda: pytestconfig.stash[database_server_key])
+def databases(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Databases]:
+    directory = tmp_path_factory.mktemp("databases")
+    found = Databases(directory, lambda: pytestconfig.stash[database_server_key], django_db_blocker)
     yield found
     found.close()
 

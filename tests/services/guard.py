@@ -19,14 +19,18 @@ import time
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 PATIENCE_SECONDS = 5.0
+
+starting = Lock()
 
 
 class Guard:
     """The side of the test run. Whatever is watched must be forgotten once it has ended: pids are used again."""
 
     def __init__(self) -> None:
+        self._speaking = Lock()
         self._child = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__], stdin=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -49,12 +53,19 @@ class Guard:
 
     def _say(self, line: str) -> None:
         assert self._child.stdin
-        self._child.stdin.write(f"{line}\n")
-        self._child.stdin.flush()
+        with self._speaking:
+            self._child.stdin.write(f"{line}\n")
+            self._child.stdin.flush()
+
+
+def the_guard() -> Guard:
+    """Return the one of this run, started when first asked for, from whatever thread."""
+    with starting:
+        return only_guard()
 
 
 @cache
-def the_guard() -> Guard:
+def only_guard() -> Guard:
     guard = Guard()
     atexit.register(guard.close)
     return guard

@@ -141,19 +141,24 @@ class Postgres(Service, DatabaseServer):
         if self._user is None or runs_as(self._user, binaries / "postgres"):
             return binaries
         self.directory.chmod(0o755)
-        copy = copy_installation(binaries, self.directory / "installation")
+        copy = copy_installation(binaries, self.directory / "installation", self._user)
         if not runs_as(self._user, copy / "postgres"):
             raise ServiceError(f"PostgreSQL refuses to run as root, and {copy} not as user {self._user}: {MENDING}")
         return copy
 
 
-def copy_installation(binaries: Path, target: Path) -> Path:
-    """Copy the installation around ``binaries`` and, where a wheel brought it, the libraries beside its package."""
+def copy_installation(binaries: Path, target: Path, owner: int) -> Path:
+    """Copy the installation around ``binaries`` and, where a wheel brought it, the libraries beside its package.
+
+    ``owner`` gets the copy, because a strict umask may keep everybody else from reading what root installed.
+    """
     package = binaries.parent.parent
     copied = target / package.name / binaries.parent.name
     shutil.copytree(binaries.parent, copied, symlinks=True)
     if (libraries := package.with_name(f"{package.name}.libs")).exists():
         shutil.copytree(libraries, target / libraries.name)
+    for path in (target, *target.rglob("*")):
+        os.chown(path, owner, owner, follow_symlinks=False)
     return copied / binaries.name
 
 

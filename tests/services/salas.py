@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from unittest.mock import patch
 
-from tests.services.service import Service, ServiceError
+from tests.services.service import Service
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -95,18 +95,21 @@ def server_environment(database_url: str, redis_url: str) -> dict[str, str]:
 
 
 def migrate(database_url: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=server_environment(database_url, ""),
-        cwd=ROOT,
-        check=False,
-    )
-    if done.returncode:
-        raise ServiceError(f"migrate failed on {database_url}:\n{done.stdout[-2000:]}")
+    """Do it in this process, which has loaded Django, and in a thread, as a loop may be running in this one.
+
+    A new process would take four times as long.
+    """
+    with ThreadPoolExecutor() as pool:
+        pool.submit(migrate_here, database_url).result()
+
+
+def migrate_here(database_url: str) -> None:
+    from django.contrib.contenttypes.models import ContentType
+    from django.core.management import call_command
+
+    with default_database(database_url):
+        call_command("migrate", verbosity=0, interactive=False)
+    ContentType.objects.clear_cache()  # it holds the ids of the database that was just left
 
 
 @contextmanager
