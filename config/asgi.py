@@ -24,6 +24,7 @@ from django.urls import path, re_path  # noqa: E402
 from rooms.broker import Broker  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
+from schema.http import undisturbed  # noqa: E402
 from schema.receipts import Receipts  # noqa: E402
 from schema.schema import schema  # noqa: E402
 from schema.transport import Transport, refuse  # noqa: E402
@@ -37,7 +38,7 @@ websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI appli
 ]
 router = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": undisturbed(django_application),
         "websocket": URLRouter(websocket_routes),
     }
 )

@@ -6,8 +6,10 @@ Without any variable Salas runs embedded: SQLite beside this project and the in-
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,14 @@ if (BASE_DIR / ".env").exists():
 
 def secret_key_kept_in(path: Path) -> str:
     """Return the key in ``path``, made on the first run and readable by its owner only."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(key := secrets.token_urlsafe(50))
-    return key
+    if not path.exists():
+        handle, made = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # readable by its owner only
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(50))
+        with contextlib.suppress(FileExistsError):  # another process was faster: its key is the one
+            os.link(made, path)  # whole or not at all
+        Path(made).unlink()
+    return path.read_text().strip()
 
 
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or secret_key_kept_in(BASE_DIR / ".secret_key")
@@ -94,8 +97,11 @@ def database() -> dict[str, Any]:
         options |= {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"}
         parsed["TEST"] = {"NAME": env.str("TEST_DATABASE_FILE", default=f"{parsed['NAME']}.test")}
     else:
-        # A connection goes back to the pool after each piece of work, so a few serve many requests and sockets.
+        # A connection goes back to the pool after each piece of work, so a few serve many requests and sockets. Who
+        # waits for a room's lock holds one: not for so long that those who wait for a connection give up.
         options["pool"] = {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=16), "timeout": 10}
+        options["options"] = "-c lock_timeout=5s"
+        parsed["CONN_HEALTH_CHECKS"] = True  # after a restart of PostgreSQL the pool's connections are dead
     return parsed
 
 

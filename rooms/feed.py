@@ -85,8 +85,12 @@ class Feed:
                 await asyncio.sleep(RETRY_SECONDS)
                 self._hinted.set()
 
-    async def follow(self, cursor: int) -> AsyncGenerator[Entry]:
-        """Yield each entry after ``cursor``, in order, once, for ever."""
+    async def follow(self, cursor: int, head: int = 0) -> AsyncGenerator[Entry]:
+        """Yield each entry after ``cursor``, in order, once, for ever.
+
+        Nothing comes before the feed has read up to ``head``: its tail may hold what has been deleted by then.
+        """
+        await self._tail.past(head - 1)
         while True:
             await self._tail.past(cursor)
             if (entry := self._tail.after(cursor)) is not None:

@@ -81,7 +81,7 @@ class Hub:
         """
         self._start()
         with self._feed(room_id, head) as feed:
-            async with aclosing(feed.follow(cursor)) as entries:
+            async with aclosing(feed.follow(cursor, head)) as entries:
                 async for entry in entries:
                     yield entry
 

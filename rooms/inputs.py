@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from .exceptions import BadUserInput
 from .models import DISPLAY_NAME_MAX_LENGTH, IDEMPOTENCY_KEY_MAX_LENGTH, TEXT_MAX_LENGTH
@@ -10,20 +11,26 @@ from .models import DISPLAY_NAME_MAX_LENGTH, IDEMPOTENCY_KEY_MAX_LENGTH, TEXT_MA
 SEARCH_MAX_LENGTH = 200
 
 _SLUG = re.compile("[-a-zA-Z0-9_]{1,80}")
+_INVISIBLE_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"  # Hangul fillers, the empty Braille pattern
+_UNFIT_FOR_A_NAME = re.compile(
+    "[\u0001-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]"
+)  # controls, new lines, overrides
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def message_text(text: str) -> str:
     """Return ``text`` as it was typed. Raises BadUserInput for blank and overlong text."""
-    if not text.strip():
+    if not _is_visible(text):
         raise BadUserInput("text", "A message has some text.")
     return _storable("text", text, TEXT_MAX_LENGTH)
 
 
 def display_name(name: str) -> str:
     """Return ``name`` without white space around it. Raises BadUserInput."""
-    if not (name := name.strip()):
+    if not _is_visible(name := name.strip()):
         raise BadUserInput("displayName", "Tell the name to be shown.")
+    if _UNFIT_FOR_A_NAME.search(name):
+        raise BadUserInput("displayName", "A name is one line, and does not turn what follows around.")
     return _storable("displayName", name, DISPLAY_NAME_MAX_LENGTH)
 
 
@@ -47,6 +54,11 @@ def is_slug(text: str) -> bool:
 def is_storable(text: str) -> bool:
     """Whether this is text at all: neither NUL, which PostgreSQL cannot store, nor half of a surrogate pair."""
     return _UNSTORABLE.search(text) is None
+
+
+def _is_visible(text: str) -> bool:
+    """Whether any of it can be seen: neither control, format, separator nor one of the letters that show nothing."""
+    return any(unicodedata.category(each)[0] not in "CZ" and each not in _INVISIBLE_LETTERS for each in text)
 
 
 def _storable(field: str, text: str, max_length: int) -> str:

@@ -160,6 +160,13 @@ def require_within_log(room: Room, *sequences: int | None) -> None:
 # Members and messages
 
 
+def is_own(viewer: Viewer, member: Member) -> bool:
+    """Whether this is, or was, the viewer's own membership."""
+    if viewer.user is not None:
+        return member.user_id == viewer.user.pk
+    return viewer.guest is not None and member.guest_id == viewer.guest.pk
+
+
 def memberships(*, viewer: Viewer) -> list[Member]:
     """The viewer's own memberships, by room name."""
     return list(_memberships(viewer).select_related("room").order_by("room__name", "id"))
@@ -174,7 +181,7 @@ def member_by_id(*, viewer: Viewer, member_id: int) -> Member:
 
 def message_by_id(*, viewer: Viewer, message_id: int) -> Message:
     message = Message.objects.select_related("room", "author").filter(pk=message_id).first()
-    if message is None or not standing(viewer, message.room).may_read:
+    if message is None or not (is_own(viewer, message.author) or standing(viewer, message.room).may_read):
         raise NotFound
     message.author.room = message.room
     return message

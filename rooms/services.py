@@ -27,7 +27,7 @@ from .models import (
     Room,
     RoomAccess,
 )
-from .selectors import message_by_id, require_member, standing
+from .selectors import is_own, message_by_id, require_member, standing
 
 DELETE_ANY_MESSAGE = "rooms.delete_message"
 
@@ -262,7 +262,8 @@ def edit_message(*, viewer: Viewer, message_id: int, text: str) -> Changed:
 def delete_message(*, viewer: Viewer, message_id: int) -> Changed:
     """Empty a message, in an archived room too. Deleting it again changes nothing.
 
-    Its author may, moderators of its room, and staff with that permission. Raises NotFound, Unauthenticated, Forbidden.
+    Its author may, also after leaving the room, moderators of its room, and staff with that permission.
+    Raises NotFound, Unauthenticated, Forbidden.
     """
     with transaction.atomic():
         message, member = _locked_message(viewer, message_id)
@@ -291,7 +292,7 @@ def _locked_message(viewer: Viewer, message_id: int) -> tuple[Message, Member | 
 
 
 def _may_delete(viewer: Viewer, message: Message, member: Member | None) -> bool:
-    if member is not None and (member.is_moderator or message.author_id == member.pk):
+    if is_own(viewer, message.author) or (member is not None and member.is_moderator):
         return True
     return viewer.has_permission(DELETE_ANY_MESSAGE)
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import connections
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,17 +34,23 @@ def stay_in_request_thread() -> None:
 
 async def in_database(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Run ``function`` in a thread and return what it returns."""
+    work = partial(_with_connection, partial(function, *args, **kwargs))
     if _in_request.get():
-        return await sync_to_async(function, thread_sensitive=True)(*args, **kwargs)
-    return await sync_to_async(_with_connection_of_its_own, thread_sensitive=False, executor=_pool)(
-        partial(function, *args, **kwargs)
-    )
+        return await sync_to_async(work, thread_sensitive=True)()
+    return await sync_to_async(work, thread_sensitive=False, executor=_pool)()
 
 
-def _with_connection_of_its_own(work: Callable[[], R]) -> R:
-    """What Django does around a request: an old connection is dropped before, and one that has had its time after."""
-    close_old_connections()
+def _with_connection(work: Callable[[], R]) -> R:
+    """Do as Django does around a request: drop an old connection before, and return one that has had its time after."""
+    _close_old_connections()
     try:
         return work()
     finally:
-        close_old_connections()
+        _close_old_connections()
+
+
+def _close_old_connections() -> None:
+    """Django's ``close_old_connections``, which would also end a transaction that is open around all this."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()

@@ -27,4 +27,4 @@ class Closed(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)
         self.code = code
-        self.reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        self.reason = reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest
+from django.utils.module_loading import import_string
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
@@ -22,6 +25,8 @@ from rooms.threads import in_database
 from .receipts import Progress
 
 GUEST_IN_SESSION = "guest_id"
+
+_SESSION_KEY = re.compile("[a-z0-9]{1,40}")
 
 
 @dataclass
@@ -58,6 +63,12 @@ def authenticate(session: SessionBase | None, authorization: str | None) -> View
     if authorization is not None:
         return _viewer_by_bearer(authorization)
     return NOBODY if session is None else _viewer_by_session(session)
+
+
+def session_of(key: str | None) -> SessionBase:
+    """The session of a cookie. A key that Django never makes is that of a new one: a database may choke on it."""
+    store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+    return store(key if key is not None and _SESSION_KEY.fullmatch(key) else None)
 
 
 def keep_in_session(session: SessionBase, guest: Guest) -> None:

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 REQUEST_FAULTS = MissingQueryError | CannotGetOperationTypeError | InvalidOperationTypeError
 MASKED_MESSAGE = "Something went wrong on our side."
+MASKED: dict[str, Any] = {"message": MASKED_MESSAGE, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
 
 
 class Interrupted(Exception):
@@ -32,8 +33,7 @@ def is_expected(error: GraphQLError) -> bool:
 def presented(error: GraphQLError) -> dict[str, Any]:
     """The error as a client sees it (GraphQL specification, section 7.1.2), with a code in ``extensions``."""
     if not is_expected(error):
-        shown = GraphQLError(MASKED_MESSAGE, nodes=error.nodes, path=error.path)
-        return {**shown.formatted, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
+        return {**GraphQLError(MASKED_MESSAGE, nodes=error.nodes, path=error.path).formatted, **MASKED}
     refusal = error.original_error
     extensions = refusal.extensions if isinstance(refusal, Refusal) else {"code": "BAD_USER_INPUT"}
     return {**error.formatted, "extensions": extensions}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from functools import partial
 from typing import Any
 
@@ -15,18 +17,23 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from strawberry.django.views import AsyncGraphQLView
-from strawberry.http import GraphQLHTTPResponse
+from strawberry.exceptions import MissingQueryError
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from rooms.exceptions import BadUserInput, Forbidden, Refusal, Unauthenticated
 from rooms.identity import Viewer
 from rooms.threads import in_database, stay_in_request_thread
 
-from .context import Context, authenticate, keep_in_session
-from .errors import presented, refusal_presented
+from .context import Context, authenticate, keep_in_session, session_of
+from .errors import MASKED, presented, refusal_presented
 from .origins import is_trusted_origin
 from .requests import json_object, operation_request
 from .schema import schema
+
+logger = logging.getLogger(__name__)
 
 STATUS = {Unauthenticated: 401, Forbidden: 403}
 
@@ -45,6 +52,10 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
     ) -> HttpResponseBase:
         if self.page_template and _wants_page(request):
             return render(request, self.page_template)
+        if request.method != "POST":
+            response = _refused(405, BadUserInput("method", "GraphQL is asked by POST; browsers find GraphiQL here."))
+            response["Allow"] = "POST"
+            return response
         stay_in_request_thread()
         try:
             _require_own_site(request)
@@ -55,8 +66,30 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
             return _refused(error.status_code, BadUserInput("body", error.reason))
         except SuspiciousOperation as error:
             return _refused(400, BadUserInput("body", str(error)))
+        except Exception:
+            logger.exception("A request failed outside of its resolvers")
+            return JsonResponse({"errors": [MASKED]}, status=500)
+
+    async def execute_single(self, *, context: Context, request_data: GraphQLRequestData, **_: Any) -> ExecutionResult:  # type: ignore[override]
+        try:
+            return await self.schema.execute(
+                request_data.query,
+                variable_values=request_data.variables,
+                context_value=context,
+                operation_name=request_data.operation_name,
+                operation_extensions=request_data.extensions,
+                allowed_operation_types=(OperationType.QUERY, OperationType.MUTATION),
+            )
+        except InvalidOperationTypeError as error:
+            raise BadUserInput("query", "Subscriptions go over WebSocket, at the same address.") from error
+        except CannotGetOperationTypeError as error:
+            raise BadUserInput("operationName", "There is no such operation in the document.") from error
+        except MissingQueryError as error:
+            raise BadUserInput("query", "There is no document.") from error
 
     async def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
+        if request.session.session_key is not None:
+            request.session = session_of(request.session.session_key)
         viewer = await in_database(authenticate, request.session, request.headers.get("Authorization"))
         return Context(viewer=viewer, remember=partial(_remember, request))
 
@@ -86,6 +119,29 @@ def graphql_view(page_template: str) -> Any:
         schema=schema, graphql_ide=None, allow_queries_via_get=False, page_template=page_template
     )
     return csrf_exempt(view)
+
+
+def undisturbed(application: Any) -> Any:
+    """Django's ASGI application, but that it doesn't hear of a client that leaves once its request is there.
+
+    Told of it, Django gives the request up at once, while a view that runs in a thread goes on and may open a database
+    connection that nobody returns to the pool. What was asked for is done; the answer goes nowhere.
+    """
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        complete = False
+
+        async def receive_request() -> Any:
+            nonlocal complete
+            if complete:
+                await asyncio.Event().wait()
+            event = await receive()
+            complete = event["type"] == "http.request" and not event.get("more_body", False)
+            return event
+
+        await application(scope, receive_request, send)
+
+    return serve
 
 
 def _wants_page(request: HttpRequest) -> bool:

@@ -1,12 +1,18 @@
-"""Which pages a browser may let speak for its user: those of this server, and those that the operator lists."""
+"""Which pages may speak for a browser's user: those of this server, by a name that it answers to, and listed ones."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def is_allowed_host(host: str) -> bool:
+    """Whether ``host``, with or without a port, is a name that this server answers to."""
+    return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
 
 
 def is_trusted_origin(origin: str, host: str) -> bool:

@@ -47,11 +47,11 @@ T = TypeVar("T")
 class Progress:
     """How far the client of one subscription has come. ``position`` is that of the entry that is delivered next.
 
-    ``key`` is None where nothing is to be remembered: nobody is there to come back.
+    ``key`` names the operation; None where nothing is to be remembered: nobody is there to come back.
     """
 
     receipts: Receipts
-    key: str | None
+    key: str | None = None
     holder: str = field(default_factory=lambda: uuid4().hex)
     position: int | None = None
 
@@ -87,10 +87,6 @@ class Receipts:
         self._writing: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._away_until = 0.0
-
-    def progress(self, viewer: Viewer, operation_id: str, request: OperationRequest) -> Progress:
-        """The progress of an operation that is about to begin."""
-        return Progress(self, _key(viewer, operation_id, request))
 
     async def recall(self, key: str) -> int | None:
         """Return what was confirmed last, as far as it is known here."""
@@ -214,7 +210,8 @@ def _position_of(holder: str) -> str:
     return f"salas.position.{holder}"
 
 
-def _key(viewer: Viewer, operation_id: str, request: OperationRequest) -> str | None:
+def operation_key(viewer: Viewer, operation_id: str, request: OperationRequest) -> str | None:
+    """Return the same for an operation that is sent again; None for nobody's."""
     if viewer.key is None:
         return None
     named = [viewer.key, operation_id, request.query, request.operation_name, request.variables]

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict, cast
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
-from django.contrib.sessions.backends.base import SessionBase
 from graphql import GraphQLError
 from strawberry.schema import BaseSchema
 from strawberry.types.execution import PreExecutionError
@@ -43,10 +42,10 @@ from .closing import (
     UNAUTHORIZED,
     Closed,
 )
-from .context import Context, authenticate
+from .context import Context, authenticate, session_of
 from .errors import Interrupted, presented
 from .pacing import Window
-from .receipts import Progress, Receipts
+from .receipts import Progress, Receipts, operation_key
 from .requests import OperationRequest, json_object, operation_request
 
 logger = logging.getLogger(__name__)
@@ -103,18 +102,18 @@ class Socket:
     def __init__(
         self,
         served: Served,
-        session: SessionBase | None,
+        session_key: str | None,
         drain: Drain | None,
         receive: ASGIReceiveCallable,
         send: ASGISendCallable,
     ) -> None:
         self._served = served
         self._limits = served.limits
-        self._session = session
+        self._session_key = session_key
+        self._authorization: str | None = None
         self._drain = drain
         self._receive = receive
         self._send_event = send
-        self._viewer = NOBODY
         self._init_received = False
         self._acknowledged = False
         self._operations: dict[str, Operation] = {}
@@ -180,11 +179,8 @@ class Socket:
         if self._init_received:
             raise Closed(TOO_MANY_INITS, "Too many initialisation requests")
         self._init_received = True
-        authorization = _authorization(_payload(message))
-        try:
-            self._viewer = await in_database(authenticate, self._session, authorization)
-        except Refusal as refusal:
-            raise Closed(FORBIDDEN, f"Forbidden: {refusal.message}") from refusal
+        self._authorization = _authorization(_payload(message))
+        await self._viewer()
         self._acknowledged = True
         await self._send({"type": "connection_ack"})
 
@@ -214,7 +210,7 @@ class Socket:
             request = operation_request(message.get("payload"))
         except Refusal as refusal:
             raise Closed(BAD_REQUEST, f"Invalid subscribe payload: {refusal.message}") from refusal
-        progress = self._served.receipts.progress(self._viewer, operation_id, request)
+        progress = Progress(self._served.receipts)
         task = asyncio.create_task(self._operate(operation_id, request, progress))
         self._operations[operation_id] = Operation(task, progress)
 
@@ -235,7 +231,9 @@ class Socket:
             self._end(Closed(TRY_AGAIN, "Internal error"))
 
     async def _stream(self, operation_id: str, request: OperationRequest, progress: Progress) -> None:
-        context = Context(viewer=self._viewer, remember=self._remember, hub=self._served.hub, progress=progress)
+        viewer = await self._viewer()
+        progress.key = operation_key(viewer, operation_id, request)
+        context = Context(viewer=viewer, remember=self._remember, hub=self._served.hub, progress=progress)
         results: Any = await self._served.schema.stream(
             request.query,
             variable_values=request.variables,
@@ -318,8 +316,17 @@ class Socket:
             await asyncio.wait(finite, timeout=self._limits.drain_seconds)
         self._end(Closed(SERVICE_RESTART, "Service restart: come back"))
 
+    async def _viewer(self) -> Viewer:
+        """Who the client is now, asked anew for each operation: a session or an account may have ended meanwhile."""
+        if self._session_key is None and self._authorization is None:
+            return NOBODY
+        try:
+            return await in_database(authenticate, session_of(self._session_key), self._authorization)
+        except Refusal as refusal:
+            raise Closed(FORBIDDEN, f"Forbidden: {refusal.message}") from refusal
+
     def _remember(self, viewer: Viewer) -> None:
-        self._viewer = viewer
+        self._authorization = f"Bearer {viewer.token}"
 
     def _check_init(self) -> None:
         if not self._init_received:

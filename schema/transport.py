@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, WebSocketScope
 from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
 from django.http.cookie import parse_cookie
-from django.utils.module_loading import import_string
 from strawberry.schema import BaseSchema
 
 from rooms.hub import Hub
 
 from .closing import FORBIDDEN, SUBPROTOCOL_NOT_ACCEPTABLE
-from .origins import is_trusted_origin
+from .origins import is_allowed_host, is_trusted_origin
 from .receipts import Receipts
 from .socket import Drain, Limits, Socket
 
@@ -36,16 +34,16 @@ class Transport:
     async def __call__(self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()  # websocket.connect
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        origin = headers.get("origin")
-        if origin is not None and not is_trusted_origin(origin, headers.get("host", "")):
+        origin, host = headers.get("origin"), headers.get("host", "")
+        if not is_allowed_host(host) or (origin is not None and not is_trusted_origin(origin, host)):
             await _refuse_handshake(send)
         elif PROTOCOL not in scope["subprotocols"]:
             await _close_for_subprotocol(send)
         else:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
-            session = _session(headers.get("cookie", "")) if origin is not None else None
+            session_key = _session_key(headers.get("cookie", "")) if origin is not None else None
             drain: Drain | None = (scope.get("extensions") or {}).get("salas.drain")  # type: ignore[assignment]
-            await Socket(self, session, drain, receive, send).run()
+            await Socket(self, session_key, drain, receive, send).run()
 
 
 async def refuse(_scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -65,7 +63,5 @@ async def _close_for_subprotocol(send: ASGISendCallable) -> None:
     await send({"type": "websocket.close", "code": SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
 
 
-def _session(cookie_header: str) -> SessionBase | None:
-    key = parse_cookie(cookie_header).get(settings.SESSION_COOKIE_NAME)
-    store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
-    return store(key) if key else None
+def _session_key(cookie_header: str) -> str | None:
+    return parse_cookie(cookie_header).get(settings.SESSION_COOKIE_NAME)

@@ -61,7 +61,8 @@ class AccessFilter(SimpleListFilter):
         return [(access.value, label) for access, label in ACCESS_LABELS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(access=self.value()) if self.value() else queryset
+        chosen = self.value()
+        return queryset if not chosen else queryset.filter(access__in={chosen} & set(RoomAccess.values))
 
 
 class ArchivedFilter(SimpleListFilter):

@@ -97,6 +97,11 @@ class ListAdmin(ModelAdmin[M]):
     show_facets = ShowFacets.NEVER
     show_full_result_count = False
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what the list itself offers: any other condition on a column is a question about what is not shown."""
+        offered = {getattr(each, "parameter_name", f"{each}__exact") for each in self.list_filter}
+        return lookup in offered or lookup in BOUNDS
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UncountedChangeList
 

@@ -133,6 +133,10 @@ class NewMemberInline(TabularInline[Member, Room]):
     can_delete = False
     extra = 1
 
+    def has_add_permission(self, request: HttpRequest, obj: Room | None = None) -> bool:
+        """Who may not see accounts cannot choose one."""
+        return super().has_add_permission(request, obj) and request.user.has_perm("auth.view_user")
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """An account may be made from here; Django's icons for changing or deleting the chosen one are taken away."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

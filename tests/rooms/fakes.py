@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rooms.hub import OnHint
@@ -24,10 +24,14 @@ class FakeEntry:
 
 
 class FakeLog:
-    """The log of any room, all rooms sharing one list. ``pause`` is awaited before and after each read."""
+    """The log of any room, all rooms sharing one list, read with messages as they are now.
+
+    ``pause`` is awaited before and after each read.
+    """
 
     def __init__(self, pause: Callable[[], Any] = at_once) -> None:
         self.entries: list[FakeEntry] = []
+        self.messages: dict[int, Any] = {}
         self.pause = pause
         self.reads = 0
         self.failures = 0
@@ -40,7 +44,8 @@ class FakeLog:
         """Add an entry about a new message, or about the one with ``message_id``; return its sequence."""
         is_first = message_id is None
         sequence = self.head + 1
-        self.entries.append(FakeEntry(sequence, message_id or sequence, message, is_first))
+        self.entries.append(FakeEntry(sequence, message_id or sequence, is_first_of_message=is_first))
+        self.messages[message_id or sequence] = message
         return sequence
 
     async def after(self, room_id: int, sequence: int, limit: int) -> Sequence[FakeEntry]:
@@ -49,7 +54,10 @@ class FakeLog:
         if self.failures:
             self.failures -= 1
             raise ConnectionError("the database is away")
-        found = self.entries[sequence : sequence + limit]
+        found = [
+            replace(entry, message=self.messages[entry.message_id])
+            for entry in self.entries[sequence : sequence + limit]
+        ]
         await self.pause()
         return found
 

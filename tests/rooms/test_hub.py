@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
@@ -26,17 +26,14 @@ async def world() -> AsyncIterator[World]:
     await found.hub.close()
 
 
-async def first(world: World, room_id: int = 1) -> int:
-    """Follow from the end of the log until one entry comes."""
-    following = world.hub.follow(room_id, world.log.head, world.log.head)
-    try:
-        return (await anext(following)).sequence
-    finally:
-        await following.aclose()
+async def last_of(world: World, count: int, room_id: int) -> int:
+    """Follow from the end of the log until ``count`` entries have come, and return the sequence of the last."""
+    async with aclosing(world.hub.follow(room_id, world.log.head, world.log.head)) as entries:
+        return [(await anext(entries)).sequence for _ in range(count)][-1]
 
 
-async def following(world: World, room_id: int = 1) -> asyncio.Task[int]:
-    task = asyncio.create_task(first(world, room_id))
+async def following(world: World, room_id: int = 1, *, count: int = 1) -> asyncio.Task[int]:
+    task = asyncio.create_task(last_of(world, count, room_id))
     await run_loop(5)
     return task
 
@@ -88,6 +85,19 @@ async def test_who_has_read_further_than_the_feed_makes_it_read() -> None:
         late = await following(here)
         assert await early == 1
         await ended(late)
+
+
+async def test_who_begins_to_follow_does_not_see_what_was_deleted_before() -> None:
+    async with world() as here:
+        stays = await following(here, count=9)
+        here.log.append(message="secret")
+        here.broker.deliver(1, 1)
+        await run_loop(5)
+        here.log.append(message_id=1, message=None)  # and the hint is lost
+        entries = here.hub.follow(1, 0, here.log.head)
+        assert [(await anext(entries)).message for _ in range(2)] == [None, None]
+        await entries.aclose()
+        await ended(stays)
 
 
 async def test_a_hint_for_a_room_that_nobody_follows_is_forgotten() -> None:

@@ -128,7 +128,10 @@ def test_an_archived_room_is_not_joined() -> None:
     assert not Guest.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 41, "a\0b", "\udfff"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "  ", "x" * 41, "a\0b", "\udfff", "\u200b", "\u00ad", "\u2800", "a\nb", "\u202eadmin", "\u2066x"],
+)
 def test_a_display_name_has_1_to_40_characters(name: str) -> None:
     room = make_room()
     with pytest.raises(BadUserInput) as refusal:
@@ -213,7 +216,9 @@ def test_keys_are_their_author_s_own() -> None:
     assert [send(make_guest(room, name), room, name, "k").sequence for name in ("Ana", "Rui")] == [1, 2]
 
 
-@pytest.mark.parametrize("text", ["", " \n\t ", "x" * 4001, "a\0b", "\ud83d", "\u2003"])
+@pytest.mark.parametrize(
+    "text", ["", " \n\t ", "x" * 4001, "a\0b", "\ud83d", "\u2003", "\u200b", "\u2800", "\u3164", "\u200d\ufeff"]
+)
 def test_a_text_that_cannot_be_said_is_refused(text: str) -> None:
     room = make_room()
     ana = make_guest(room)
@@ -356,6 +361,17 @@ def test_deleting_again_changes_nothing() -> None:
     first = services.delete_message(viewer=ana, message_id=message.pk)
     again = services.delete_message(viewer=ana, message_id=message.pk)
     assert (again.sequence, len(log_of(room))) == (first.sequence, 2)
+
+
+@pytest.mark.parametrize("access", [RoomAccess.OPEN, RoomAccess.PASSWORD])
+def test_who_has_left_can_still_take_back_what_they_said(access: RoomAccess) -> None:
+    room = make_room(access)
+    ana = make_guest(room)
+    message = send(ana, room).message
+    services.leave_room(viewer=ana, room_id=room.pk)
+    with pytest.raises(Forbidden):
+        services.edit_message(viewer=ana, message_id=message.pk, text="x")
+    assert services.delete_message(viewer=ana, message_id=message.pk).message.text is None
 
 
 def test_what_was_said_in_an_archived_room_can_still_be_deleted() -> None:

@@ -20,6 +20,7 @@ from schema.transport import PROTOCOL, Transport
 from tests.rooms.fakes import FakeBroker, FakeLog
 
 ENOUGH_SECONDS = 10
+HOST = "testserver"
 
 
 class Ended(Exception):
@@ -114,7 +115,7 @@ async def opened(
     scope = {
         "type": "websocket",
         "subprotocols": subprotocols,
-        "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+        "headers": [(name.encode(), value.encode()) for name, value in {"host": HOST, **(headers or {})}.items()],
         "extensions": {"salas.drain": drain} if drain else {},
     }
     hub = Hub(log or FakeLog(), FakeBroker())

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from rooms import selectors
+from schema.ids import encode_id
 from tests.people import make_room, make_user
 
 from .api import Api
@@ -62,11 +63,46 @@ def test_a_body_that_is_too_large_is_answered_in_json(settings: object) -> None:
     assert (response.status_code, response["Content-Type"]) == (400, "application/json")
 
 
+@pytest.mark.parametrize("method", ["get", "put", "delete", "options", "head"])
+def test_graphql_is_asked_by_post(method: str) -> None:
+    response = getattr(Client(), method)("/graphql/")
+    assert (response.status_code, response["Allow"]) == (405, "POST")
+
+
+def test_a_subscription_is_refused_with_the_way_to_go(caplog: pytest.LogCaptureFixture) -> None:
+    document = f'subscription {{ messages(roomId: "{encode_id("Room", 1)}") {{ sequence }} }}'
+    response = Api().post({"query": document})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "query"}
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_an_operation_that_is_not_in_the_document_is_refused_by_its_name() -> None:
+    response = Api().post({"query": "query A { __typename }", "operationName": "B"})
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "field": "operationName"}
+
+
+def test_what_fails_outside_of_the_resolvers_is_masked_too(caplog: pytest.LogCaptureFixture) -> None:
+    with patch("schema.http.authenticate", side_effect=ZeroDivisionError("secret detail")):
+        response = Api().post(VIEWER)
+    assert (response.status_code, response["Content-Type"]) == (500, "application/json")
+    assert response.json()["errors"][0]["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
+    assert b"secret" not in response.content
+    assert "ZeroDivisionError: secret detail" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["\\000aaaaaaaaaaaaaaaaaaa", "../x", "A" * 32, "é", "x" * 41])
+def test_a_session_key_that_django_never_makes_is_nobody_s(key: str) -> None:
+    api = Api()
+    api.client.cookies["sessionid"] = key
+    assert api.post(VIEWER, Origin=OWN_ORIGIN).json() == {"data": {"viewer": {"isAuthenticated": False}}}
+
+
 def test_a_mutation_is_not_sent_by_get() -> None:
     room = make_room()
     document = f'mutation {{ joinRoom(input: {{slug: "{room.slug}", displayName: "x"}}) {{ token }} }}'
     response = Client().get("/graphql/", {"query": document})
-    assert response.status_code == 400
+    assert response.status_code == 405
     assert room.members.count() == 0
 
 

@@ -14,7 +14,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from rooms.identity import NOBODY, Viewer
 from rooms.models import Guest
 from schema import receipts as receipts_module
-from schema.receipts import Progress, Receipts
+from schema.receipts import Progress, Receipts, operation_key
 from schema.requests import OperationRequest
 
 ENOUGH_SECONDS = 10
@@ -53,7 +53,7 @@ def request(room: str = "r", query: str = "subscription", name: str | None = Non
 
 
 def progress(receipts: Receipts, viewer: Viewer = ANA, operation_id: str = "1", **named: Any) -> Progress:
-    return receipts.progress(viewer, operation_id, request(**named))
+    return Progress(receipts, operation_key(viewer, operation_id, request(**named)))
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ from .sockets import Socket, opened
 
 FOLLOW = "subscription ($roomId: ID!, $after: String) { messages(roomId: $roomId, after: $after) { sequence cursor } }"
 
+KNOWN = {"authorization": "Bearer whatever"}  # see ``known``
+
 
 @pytest.fixture
 def log() -> Iterator[FakeLog]:
@@ -59,8 +61,8 @@ def known() -> Iterator[None]:
         yield
 
 
-async def follow(socket: Socket, after: str | None = None) -> None:
-    await socket.init()
+async def follow(socket: Socket, after: str | None = None, payload: dict[str, str] | None = None) -> None:
+    await socket.init(payload)
     await socket.subscribe("1", FOLLOW, roomId=encode_id("Room", 1), after=after)
 
 
@@ -116,14 +118,14 @@ async def test_who_comes_back_with_the_same_operation_goes_on_after_what_was_con
     after = log_cursor(1, 0)
     async with opened(log, receipts=receipts, leave_code=1006) as socket:
         socket.signs_receipts = False
-        await follow(socket, after)
+        await follow(socket, after, KNOWN)
         assert await sequences(socket, 3) == [1, 2, 3]
         await sign(socket, with_payload=with_payload)
         await socket.send(type="ping")
         await socket.receive()
     log.append()
     async with opened(log, receipts=receipts, leave_code=1006) as socket:
-        await follow(socket, after)
+        await follow(socket, after, KNOWN)
         assert await sequences(socket, 1) == [4]
 
 
@@ -131,7 +133,7 @@ async def test_what_was_not_confirmed_comes_again(log: FakeLog, known: None, rec
     for _ in range(2):
         async with opened(log, receipts=receipts, leave_code=1006) as socket:
             socket.signs_receipts = False
-            await follow(socket, log_cursor(1, 0))
+            await follow(socket, log_cursor(1, 0), KNOWN)
             assert await sequences(socket, 3) == [1, 2, 3]
 
 
@@ -141,7 +143,7 @@ async def test_who_leaves_on_purpose_begins_anew(
 ) -> None:
     for _ in range(2):
         async with opened(log, receipts=receipts, leave_code=leave_code) as socket:
-            await follow(socket, log_cursor(1, 0))
+            await follow(socket, log_cursor(1, 0), KNOWN)
             assert await sequences(socket, 3) == [1, 2, 3]
             await socket.send(type="ping")
             assert (await socket.receive())["type"] == "pong"

@@ -9,6 +9,9 @@ from unittest.mock import patch
 
 import pytest
 
+from rooms.exceptions import Unauthenticated
+from rooms.identity import NOBODY, Viewer
+from rooms.models import Guest
 from schema import socket as socket_module
 from schema.closing import (
     BAD_REQUEST,
@@ -43,16 +46,23 @@ async def test_the_subprotocol_is_chosen_among_others() -> None:
         assert socket.accepted_subprotocol == "graphql-transport-ws"
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://salas.example.evil.example", "http://["])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://["])
 async def test_a_page_of_another_site_gets_no_socket(origin: str) -> None:
     with pytest.raises(Ended):
-        async with opened(headers={"origin": origin, "host": "salas.example"}):
+        async with opened(headers={"origin": origin}):
             pass
 
 
-@pytest.mark.parametrize("origin", ["https://salas.example", "http://salas.example:80"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "", "testserver.evil.example", "a b"])
+async def test_only_a_name_of_this_server_gets_a_socket(host: str) -> None:
+    with pytest.raises(Ended):
+        async with opened(headers={"host": host, "origin": f"http://{host}"}):
+            pass
+
+
+@pytest.mark.parametrize("origin", ["https://testserver", "http://testserver:80"])
 async def test_a_page_of_this_site_gets_one(origin: str) -> None:
-    async with opened(headers={"origin": origin, "host": "salas.example"}) as socket:
+    async with opened(headers={"origin": origin}) as socket:
         await socket.init()
 
 
@@ -217,12 +227,13 @@ async def test_an_id_in_use_ends_the_socket() -> None:
         assert socket.reason == "Subscriber for 1 already exists"
 
 
-async def test_a_close_reason_fits_its_frame() -> None:
+@pytest.mark.parametrize("operation_id", ["é" * 100, "\ud800"])
+async def test_a_close_reason_fits_its_frame(operation_id: str) -> None:
     async with opened() as socket:
         await socket.init()
         with patch.object(socket_module.Socket, "_stream", _never):
             for _ in range(2):
-                await socket.subscribe("é" * 100, QUERY)
+                await socket.subscribe(operation_id, QUERY)
             assert await socket.closed() == SUBSCRIBER_EXISTS
         assert len(socket.reason.encode()) <= 123
 
@@ -291,9 +302,22 @@ async def test_a_binary_frame_ends_the_socket() -> None:
 async def test_a_bug_leaves_no_mute_socket(caplog: pytest.LogCaptureFixture) -> None:
     async with opened() as socket:
         with patch.object(socket_module, "authenticate", side_effect=ZeroDivisionError("bug")):
-            await socket.send(type="connection_init")
+            await socket.send(type="connection_init", payload={"authorization": "Bearer x"})
             assert await socket.closed() == TRY_AGAIN
     assert "ZeroDivisionError: bug" in caplog.text
+
+
+async def test_who_one_is_is_asked_anew_for_each_operation() -> None:
+    ana, rui = Viewer(guest=Guest(pk=1, display_name="Ana")), Viewer(guest=Guest(pk=2, display_name="Rui"))
+    async with opened() as socket:
+        with patch.object(socket_module, "authenticate", side_effect=[NOBODY, ana, rui, Unauthenticated()]):
+            await socket.init({"authorization": "Bearer x"})
+            for name in ("Ana", "Rui"):
+                await socket.subscribe("1", "{ viewer { displayName } }")
+                assert (await socket.receive())["payload"]["data"]["viewer"]["displayName"] == name
+                await socket.receive()
+            await socket.subscribe("1", "{ viewer { displayName } }")
+            assert await socket.closed() == FORBIDDEN
 
 
 async def test_a_bug_outside_of_the_resolvers_leaves_no_mute_socket(caplog: pytest.LogCaptureFixture) -> None:
