@@ -18,6 +18,7 @@ const MessageParts = gql`
   fragment MessageParts on Message {
     id
     sequence
+    changedSequence
     author {
       id
       displayName

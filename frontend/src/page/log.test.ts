@@ -6,15 +6,17 @@ import type { Message, MessageConnection, MessageEvent } from './types';
 const ME = 'me';
 const OTHER = 'other';
 
-const instant = (tick: number) => `2026-11-22T12:00:00.${String(tick).padStart(6, '0')}+00:00`;
+/** One for all: nothing may depend on clocks. */
+const INSTANT = '2026-11-22T12:00:00.000000+00:00';
 
 function message(sequence: number, changes: Partial<Message> = {}): Message {
   return {
     id: `m${sequence}`,
     sequence,
+    changedSequence: sequence,
     author: { id: OTHER, displayName: 'Ana' },
     text: `text ${sequence}`,
-    sentAt: instant(sequence),
+    sentAt: INSTANT,
     editedAt: null,
     deletedAt: null,
     idempotencyKey: null,
@@ -22,9 +24,10 @@ function message(sequence: number, changes: Partial<Message> = {}): Message {
   };
 }
 
-const edited = (sequence: number, tick: number) =>
-  message(sequence, { text: `edited at ${tick}`, editedAt: instant(tick) });
-const deleted = (sequence: number, tick: number) => message(sequence, { text: null, deletedAt: instant(tick) });
+const edited = (sequence: number, changedSequence: number, editedAt = INSTANT) =>
+  message(sequence, { changedSequence, text: `edited at ${changedSequence}`, editedAt });
+const deleted = (sequence: number, changedSequence: number) =>
+  message(sequence, { changedSequence, text: null, deletedAt: INSTANT });
 
 const event = (sequence: number, now: Message, kind: MessageEvent['kind'] = 'SENT'): MessageEvent => ({
   cursor: `c${sequence}`,
@@ -81,18 +84,33 @@ test('an out-of-date page does not undo an edit or a deletion', () => {
   expect(texts(log)).toEqual(['edited at 4', null, 'text 3']);
 });
 
-test('the order of the log outranks the clocks of the servers', () => {
-  const log = after(
-    opened([message(1)]),
-    received(event(2, edited(1, 900), 'EDITED')),
-    received(event(3, edited(1, 800), 'EDITED')),
-  );
-  expect(texts(log)).toEqual(['edited at 800']);
+const BY_A_FAST_CLOCK = edited(1, 2, '2026-11-22T12:00:09+00:00');
+const BY_A_SLOW_CLOCK = edited(1, 3, '2026-11-22T12:00:08+00:00');
+
+test.each<[string, (it: Message) => LogAction]>([
+  ['an event', (it) => received(event(it.changedSequence, it, 'EDITED'))],
+  ['a page', (it) => ({ type: 'earlierLoaded', page: page([it]) })],
+  ['an answer', (it) => ({ type: 'answered', message: it })],
+])('the order of the log decides between two edits, not the clocks of the servers (%s)', (_, arrival) => {
+  const log = after(opened([BY_A_FAST_CLOCK]), arrival(BY_A_SLOW_CLOCK));
+  expect(texts(log)).toEqual(['edited at 3']);
+  const late = after(opened([BY_A_SLOW_CLOCK]), arrival(BY_A_FAST_CLOCK));
+  expect(texts(late)).toEqual(['edited at 3']);
 });
 
-test('microseconds decide between two edits', () => {
-  const log = after(opened([edited(1, 102)]), { type: 'answered', message: edited(1, 101) });
-  expect(texts(log)).toEqual(['edited at 102']);
+test('another copy of the same change changes nothing, not even the object', () => {
+  const log = after(opened([edited(1, 2)]));
+  expect(logReducer(log, { type: 'answered', message: edited(1, 2) })).toBe(log);
+});
+
+test('an event that brings a later state is followed by the event of that state', () => {
+  const log = after(
+    opened([message(1)]),
+    received(event(2, deleted(1, 3), 'EDITED')),
+    received(event(3, deleted(1, 3), 'DELETED')),
+  );
+  expect(texts(log)).toEqual([null]);
+  expect([log.head, log.hasHole]).toEqual([3, false]);
 });
 
 test('a change to a message before the loaded history waits until its page is loaded', () => {
@@ -171,9 +189,9 @@ function randomServer(random: () => number, length: number) {
     const dice = random();
     const next =
       target && dice < 0.25
-        ? { ...target, text: `edited ${sequence}`, editedAt: instant(sequence) }
+        ? { ...target, changedSequence: sequence, text: `edited ${sequence}`, editedAt: INSTANT }
         : target && dice < 0.35
-          ? { ...target, text: null, deletedAt: instant(sequence) }
+          ? { ...target, changedSequence: sequence, text: null, deletedAt: INSTANT }
           : message(sequence);
     now.set(next.id, next);
     states.push(now);
@@ -201,9 +219,9 @@ test.each(Array.from({ length: 200 }, (_, seed) => [seed]))(
     let log = after(opened(shown, isPartial));
     const seenDeleted = new Set<string>();
     const expectDeletionsToLast = () => {
-      for (const { message } of log.messages.values()) {
-        if (message.deletedAt !== null) seenDeleted.add(message.id);
-        else expect(seenDeleted).not.toContain(message.id);
+      for (const { id, deletedAt } of log.messages.values()) {
+        if (deletedAt !== null) seenDeleted.add(id);
+        else expect(seenDeleted).not.toContain(id);
       }
     };
     for (let sequence = start + 1; sequence <= length; sequence++) {

@@ -1,10 +1,9 @@
 /**
  * What this browser knows of a room's log: a pure reducer that may be handed anything twice, late, or out of date.
  *
- * Invariants: a repeated event changes nothing (the same state object comes back); an older state of a message never
- * overwrites a newer one (events are ordered by sequence, all else by when the message was revised); a deletion is
- * never undone; an event that leaves a hole in the sequences is not applied but sets `hasHole`, after which the room
- * must be read anew (`opened`).
+ * Invariants: a repeated event changes nothing (the same state object comes back); of a message only a copy with a
+ * greater `changedSequence` replaces the one that is known, wherever either came from; an event that leaves a hole in
+ * the sequences is not applied but sets `hasHole`, after which the room must be read anew (`opened`).
  */
 
 import type { Message, MessageConnection, MessageEvent } from './types';
@@ -16,15 +15,9 @@ export interface UnsentMessage {
   refusal: string | null;
 }
 
-interface KnownMessage {
-  message: Message;
-  /** Whether an event brought this state, and not a page of history or a mutation's answer. */
-  fromEvent: boolean;
-}
-
 export interface Log {
   viewerMemberId: string | null;
-  messages: ReadonlyMap<string, KnownMessage>;
+  messages: ReadonlyMap<string, Message>;
   /** History is complete from this sequence on; what is known before it is kept but not shown. */
   completeFrom: number;
   /** Pass as `before` for the page before; null when there is none. */
@@ -63,7 +56,7 @@ export function logReducer(log: Log, action: LogAction): Log {
     case 'eventReceived':
       return eventReceived(log, action.event);
     case 'answered':
-      return withMessages(log, [{ message: action.message, fromEvent: false }]);
+      return withMessages(log, [action.message]);
     case 'sending':
       return sending(log, action);
     case 'refused':
@@ -76,7 +69,6 @@ export function logReducer(log: Log, action: LogAction): Log {
 /** The messages to show, in sending order. */
 export function messagesInOrder(log: Log): Message[] {
   return [...log.messages.values()]
-    .map(({ message }) => message)
     .filter(({ sequence }) => sequence >= log.completeFrom)
     .sort((a, b) => a.sequence - b.sequence);
 }
@@ -90,10 +82,10 @@ function opened(log: Log, action: Extract<LogAction, { type: 'opened' }>): Log {
 }
 
 function withPage(log: Log, page: MessageConnection): Log {
-  const incoming = page.edges.map(({ node }) => ({ message: node, fromEvent: false }));
+  const incoming = page.edges.map(({ node }) => node);
   const merged = withMessages(log, incoming);
   const { hasPreviousPage, startCursor } = page.pageInfo;
-  const completeFrom = hasPreviousPage ? (incoming[0]?.message.sequence ?? Infinity) : 0;
+  const completeFrom = hasPreviousPage ? (incoming[0]?.sequence ?? Infinity) : 0;
   if (completeFrom >= log.completeFrom) return merged;
   return { ...merged, completeFrom, earlierCursor: hasPreviousPage ? startCursor : null };
 }
@@ -102,7 +94,7 @@ function eventReceived(log: Log, { sequence, message }: MessageEvent): Log {
   if (log.hasHole) return log;
   if (log.head !== null && sequence <= log.head) return log;
   if (log.head !== null && sequence > log.head + 1) return { ...log, hasHole: true };
-  return { ...withMessages(log, [{ message, fromEvent: true }]), head: sequence };
+  return { ...withMessages(log, [message]), head: sequence };
 }
 
 function sending(log: Log, { idempotencyKey, text }: { idempotencyKey: string; text: string }): Log {
@@ -123,34 +115,14 @@ function refused(log: Log, { idempotencyKey, refusal }: { idempotencyKey: string
   };
 }
 
-function withMessages(log: Log, incoming: readonly KnownMessage[]): Log {
-  const newer = incoming.filter((it) => isNewer(log.messages.get(it.message.id), it));
+function withMessages(log: Log, incoming: readonly Message[]): Log {
+  const newer = incoming.filter((it) => it.changedSequence > (log.messages.get(it.id)?.changedSequence ?? 0));
   const sent = new Set(
-    incoming
-      .filter(({ message }) => message.author.id === log.viewerMemberId)
-      .map(({ message }) => message.idempotencyKey),
+    incoming.filter(({ author }) => author.id === log.viewerMemberId).map(({ idempotencyKey }) => idempotencyKey),
   );
   const unsent = log.unsent.filter(({ idempotencyKey }) => !sent.has(idempotencyKey));
   if (newer.length === 0 && unsent.length === log.unsent.length) return log;
   const messages = new Map(log.messages);
-  for (const it of newer) messages.set(it.message.id, it);
+  for (const it of newer) messages.set(it.id, it);
   return { ...log, messages, unsent };
-}
-
-function isNewer(known: KnownMessage | undefined, incoming: KnownMessage): boolean {
-  if (known === undefined) return true;
-  if (known.message.deletedAt !== null) return false;
-  if (incoming.message.deletedAt !== null) return true;
-  // Events are applied in the log's order, and that is a better witness than the clocks of two servers.
-  if (known.fromEvent && incoming.fromEvent) return true;
-  return compareInstants(revisedAt(incoming.message), revisedAt(known.message)) > 0;
-}
-
-function revisedAt({ editedAt, sentAt }: Message): string {
-  return editedAt ?? sentAt;
-}
-
-/** Compare ISO instants of one form; `Date` alone would drop the microseconds. */
-function compareInstants(a: string, b: string): number {
-  return Date.parse(a) - Date.parse(b) || (a < b ? -1 : a > b ? 1 : 0);
 }

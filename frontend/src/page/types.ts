@@ -22,6 +22,8 @@ export interface Message {
   id: string;
   /** Position of its sending in the room's log. */
   sequence: number;
+  /** Position of its latest change there: of two copies, the one with the greater is the newer. */
+  changedSequence: number;
   author: Pick<Member, 'id' | 'displayName'>;
   /** Null once deleted. */
   text: string | null;
