@@ -24,7 +24,9 @@ help: ## list what there is
 
 run: .venv/run $(READY) ## serve on http://127.0.0.1:8000 (PORT=… and HOST=… for another place)
 	@$(PY) manage.py first_run --host '$(HOST)' --port '$(PORT)'
-	@exec $(PY) -m daphne -b '$(HOST)' -p '$(PORT)' config.asgi:application
+	@exec $(PY) manage.py serve --host '$(HOST)' --port '$(PORT)'
+
+build: .venv/run $(READY) ## make all that a server needs, and start none
 
 test: .venv/test browser $(READY) ## run all tests: TypeScript, then Python on PostgreSQL, then on SQLite
 	@$(call npm,run --silent test)

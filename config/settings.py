@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "django_vite",
     "strawberry_django",
     "rooms",
+    "server",
 ]
 
 MIDDLEWARE = [

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from unittest.mock import patch
 
-from tests.services.service import Service
+from tests.services.service import STOP_SECONDS, Service
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -27,7 +27,10 @@ T = TypeVar("T")
 
 
 class Salas(Service):
-    """``environment`` is added to that of the test run; ``unblocked`` lifts pytest-django's ban on databases."""
+    """``environment`` is added to that of the test run; ``unblocked`` lifts pytest-django's ban on databases.
+
+    ``serve`` are options of ``manage.py serve``, which then serves; without, it is plain Daphne.
+    """
 
     name = "server"
 
@@ -37,6 +40,7 @@ class Salas(Service):
         redis_url: str = "",
         environment: Mapping[str, str] | None = None,
         unblocked: Callable[[], AbstractContextManager[None]] = nullcontext,
+        serve: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         self.database_url = database_url
@@ -45,6 +49,7 @@ class Salas(Service):
         self._environment = dict(environment or {})
         self._log_before_start = 0
         self._unblocked = unblocked
+        self._serve = serve
 
     @property
     def url(self) -> str:
@@ -60,12 +65,19 @@ class Salas(Service):
 
     def command(self) -> list[str]:
         self._log_before_start = len(self.log)
+        if self._serve is not None:
+            return [sys.executable, "manage.py", "serve", f"--port={self.port}", *self._serve]
         return [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "config.asgi:application"]
 
     def is_ready(self) -> bool:
         if found := LISTENING.search(self.log, self._log_before_start):
             self.port = int(found[1])
         return found is not None
+
+    def ended(self) -> int:
+        """Wait until it has ended, as it was told to; return the exit status."""
+        self._reap(STOP_SECONDS)
+        return self._running().returncode
 
     def environment(self) -> dict[str, str]:
         return server_environment(self.database_url, self.redis_url) | self._environment

@@ -1,0 +1,77 @@
+"""An ASGI application that does what a path says, and writes to stderr what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from typing import Any
+
+released = asyncio.Event()
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    await (http if scope["type"] == "http" else websocket)(scope, receive, send)
+
+
+def tell(what: str) -> None:
+    sys.stderr.write(f"{what}\n")
+    sys.stderr.flush()
+
+
+async def http(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive())["more_body"]:
+        pass
+    match scope["path"]:
+        case "/wait":
+            tell("waits")
+            await released.wait()
+        case "/release":
+            released.set()
+        case "/forever":
+            tell("waits")
+            tell((await receive())["type"])
+        case "/deaf":
+            tell("waits")
+            await asyncio.Event().wait()
+        case "/hold-up":
+            tell("waits")
+            time.sleep(3600)  # noqa: ASYNC251
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+
+
+async def websocket(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    if scope["path"] != "/undecided":
+        await send({"type": "websocket.accept"})
+    match scope["path"].split("/"):
+        case [_, "ignores"]:
+            await echo(receive, send)
+        case [_, "undecided"]:
+            tell("thinks")
+            await echo(receive, send)
+        case [_, "heeds"]:
+            await heed(scope, receive, send)
+        case [_, "deaf"]:
+            await asyncio.gather(scope["extensions"]["salas.drain"]["began"].wait(), echo(receive, send))
+        case [_, "close", code, reason]:
+            await send({"type": "websocket.close", "code": int(code), "reason": reason})
+        case [_, "raises"]:
+            raise RuntimeError("a bug")
+
+
+async def echo(receive: Any, send: Any) -> None:
+    while (event := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": event["text"]})
+    tell(f"disconnected with {event['code']}")
+
+
+async def heed(scope: Any, receive: Any, send: Any) -> None:
+    """End in three steps, of which the client sees each."""
+    await scope["extensions"]["salas.drain"]["began"].wait()
+    await send({"type": "websocket.send", "text": "began"})
+    await receive()
+    await send({"type": "websocket.send", "text": "the answer"})
+    await send({"type": "websocket.close", "code": 1012, "reason": "in its own words"})

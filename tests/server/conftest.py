@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from tests.server.served import Served
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """What starts ``manage.py serve`` with the options given."""
+    with ExitStack() as stack:
+
+        def start(*options: str) -> Served:
+            served = Served(*options)
+            stack.callback(served.close)
+            return served.start()
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    """One that is shared, to be left alive."""
+    with closing(Served().start()) as served:
+        yield served
