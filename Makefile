@@ -18,7 +18,7 @@ READY := $(BROWSER_CODE) $(TEXTS)
 # An environment whose Python is gone, after an upgrade say, is made again.
 $(shell [ ! -e .venv ] || $(PY) -c '' 2>/dev/null || rm -f .venv/made .venv/run .venv/test .venv/check)
 
-.PHONY: help run test check format schema lock bench clean browser
+.PHONY: help run build test check format schema lock bench clean browser
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
