@@ -18,7 +18,7 @@ READY := $(BROWSER_CODE) $(TEXTS)
 # An environment whose Python is gone, after an upgrade say, is made again.
 $(shell [ ! -e .venv ] || $(PY) -c '' 2>/dev/null || rm -f .venv/made .venv/run .venv/test .venv/check)
 
-.PHONY: help run build test check format schema lock bench clean browser
+.PHONY: help run build test check format schema lock chaos bench clean browser
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -50,12 +50,15 @@ format: .venv/check ## lay out the Python code, and mend what can be mended
 schema: .venv/run ## write schema/schema.graphql anew
 	$(PY) manage.py export_schema schema.schema:schema --path schema/schema.graphql
 
+chaos: .venv/test $(READY) ## let one fault after another befall two servers (ARGS=--list names them, ARGS='--only Redis' takes some)
+	@$(PY) -m tests.chaos $(ARGS)
+
 bench: .venv/test $(READY) ## measure sends and deliveries per second
 	@$(PY) -m tests.bench
 
 clean: ## remove what was built and installed; databases, keys and settings stay
 	rm -rf .venv frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find config rooms schema tests -name __pycache__ -prune -exec rm -rf {} +
+	find config rooms schema server tests -name __pycache__ -prune -exec rm -rf {} +
 	find config rooms schema -name '*.mo' -exec rm {} +
 
 browser: .venv/test

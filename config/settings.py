@@ -100,7 +100,9 @@ def database() -> dict[str, Any]:
     else:
         # A connection goes back to the pool after each piece of work, so a few serve many requests and sockets. Who
         # waits for a room's lock holds one: not for so long that those who wait for a connection give up.
-        options["pool"] = {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=16), "timeout": 10}
+        # A pool that cannot connect waits longer from try to try; after five seconds whoever asks next begins anew.
+        pool_size = env.int("DATABASE_POOL_SIZE", default=16)
+        options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10, "reconnect_timeout": 5}
         options["options"] = "-c lock_timeout=5s"
         parsed["CONN_HEALTH_CHECKS"] = True  # after a restart of PostgreSQL the pool's connections are dead
     return parsed

@@ -122,6 +122,7 @@ class Socket:
         self._confirmed = asyncio.Event()
         self._receipt_timer: asyncio.TimerHandle | None = None
         self._leave_code: int | None = None
+        self._draining = False
         self._ending: asyncio.Future[Closed] = self._loop.create_future()
         self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "connection_init": self.handle_connection_init,
@@ -204,6 +205,8 @@ class Socket:
         if not self._acknowledged:
             raise Closed(UNAUTHORIZED, "Unauthorized")
         operation_id = _id(message)
+        if self._draining:
+            return  # the client sends it again to the server that it finds next
         if operation_id in self._operations:
             raise Closed(SUBSCRIBER_EXISTS, f"Subscriber for {operation_id} already exists")
         try:
@@ -311,6 +314,7 @@ class Socket:
             return
         await self._drain["began"].wait()
         await asyncio.sleep(self._drain["delay_seconds"])
+        self._draining = True
         finite = [each.task for each in self._operations.values() if each.progress.position is None]
         if finite:
             await asyncio.wait(finite, timeout=self._limits.drain_seconds)

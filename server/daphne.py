@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,14 @@ UNAVAILABLE = 503
 CLOSE_SECONDS = 2.0  # a peer has this long to answer a close, and to take what was sent before it
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
 BACKLOG_AT_ONCE = 10_000
+
+
+def keep_steady_time() -> None:
+    """Let the reactor's timers go by a clock that nobody sets. To be called before anything is scheduled.
+
+    Twisted's own is the wall clock: set back by an hour, all of them would wait for that hour, cleaning up included.
+    """
+    reactor.seconds = time.monotonic
 
 
 class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
@@ -208,9 +217,12 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             self.serverClose(TRY_AGAIN, "Internal error: come back")
 
     def handle_reply(self, message: dict[str, Any]) -> None:
-        if message.get("type") == "websocket.close" and self.state != self.STATE_CONNECTING:
+        """Do what the application says; it need not know yet that the socket is closed."""
+        if self.state == self.STATE_CONNECTING:
+            super().handle_reply(message)
+        elif message.get("type") == "websocket.close":
             self.serverClose(message.get("code"), message.get("reason"))
-        else:
+        elif self.state == self.STATE_OPEN:
             super().handle_reply(message)
 
     def serverClose(self, code: int | None = None, reason: str | None = None) -> None:  # noqa: N802

@@ -15,7 +15,7 @@ import time
 from types import FrameType
 from typing import Any, NoReturn
 
-from .daphne import Server
+from .daphne import Server, keep_steady_time
 from .drain import Timetable
 from .lifeline import Lifeline
 
@@ -54,6 +54,7 @@ class Serving:
         """
         for number in SIGNALS:
             signal.signal(number, self._begin_drain)
+        keep_steady_time()
         self._server.run()
         self._say(f"Ended after {time.monotonic() - self._drain_began:.1f} s")
         logging.shutdown()

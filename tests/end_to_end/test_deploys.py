@@ -171,12 +171,6 @@ async def ended_in_order(server: Salas) -> None:
     assert await asyncio.to_thread(server.ended) == 0
 
 
-async def restarted(server: Salas) -> None:
-    server.signal(signal.SIGTERM)
-    await ended_in_order(server)
-    await asyncio.to_thread(server.start)
-
-
 async def test_what_is_under_way_when_a_server_ends_is_answered_or_can_be_said_again(deploy: Deploy) -> None:
     (server,) = deploy(1)
     room = await server.acall(make_room)
@@ -234,10 +228,14 @@ async def test_a_rolling_restart_under_load_loses_nothing(deploy: Deploy) -> Non
             await until(lambda: bool(npm_heard))
             npm_front.backends = [other.url]
             await ledger.more_answers(20)
-            await restarted(one)
+            one.signal(signal.SIGTERM)
+            await ended_in_order(one)
+            await asyncio.to_thread(one.start)
             npm_front.backends = [one.url]
             await ledger.more_answers(20)
-            await restarted(other)
+            other.signal(signal.SIGTERM)
+            await ended_in_order(other)
+            await ledger.more_answers(20)
             ledger.over.set()
             await asyncio.wait_for(asyncio.gather(*tasks[: len(talking)]), ENOUGH_SECONDS)
             await until(lambda: all(len(each.events) >= len(ledger.said) for each in followers))

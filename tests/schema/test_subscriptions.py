@@ -203,6 +203,8 @@ async def test_a_draining_server_lets_what_runs_end_and_sends_followers_elsewher
             await socket.receive()
             drain["began"].set()
             await run_loop(20)
+            await socket.subscribe("3", "{ viewer { __typename } }")
+            await run_loop(20)
             release.set()
             assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
         assert await socket.closed() == SERVICE_RESTART

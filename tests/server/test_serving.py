@@ -20,6 +20,7 @@ pytestmark = pytest.mark.end_to_end
 
 Serve = Callable[..., Served]
 ENOUGH_SECONDS = 10
+MEGABYTE = 1024 * 1024
 OPENING = (
     b"GET /ignores HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -174,12 +175,23 @@ async def test_no_socket_is_left_without_an_application(served: Served, ending: 
 
 async def test_a_message_that_is_too_big_is_refused_in_words(served: Served) -> None:
     async with connect(f"{served.websocket_url}/ignores") as socket:
-        await socket.send("x" * 1024 * 1024)
-        assert len(await socket.recv()) == 1024 * 1024
-        await socket.send("x" * (1024 * 1024 + 1))
+        await socket.send("x" * MEGABYTE)
+        assert len(await socket.recv()) == MEGABYTE
+        await socket.send("x" * (MEGABYTE + 1))
         code, reason = await closed(socket)
         assert code == 1009
         assert str(reason).endswith("exceeds payload limit of 1048576 octets")
+
+
+async def test_a_client_that_says_goodbye_and_takes_no_more_is_not_waited_for(served: Served) -> None:
+    reader, writer = await asyncio.open_connection(*served.address.split(":"))
+    writer.write(OPENING)
+    await reader.readuntil(b"\r\n\r\n")
+    for _ in range(40):
+        writer.write(b"\x81\xff" + MEGABYTE.to_bytes(8) + b"\0\0\0\0" + b"x" * MEGABYTE)  # and the echo of it
+    writer.write(b"\x88\x82\0\0\0\0\x03\xe8")
+    await served.logged("disconnected with 1000")
+    writer.transport.abort()
 
 
 async def test_a_port_that_is_taken_is_named(served: Served) -> None:
