@@ -1,0 +1,7 @@
+"""Every fault, in the order in which they befall."""
+
+from __future__ import annotations
+
+from tests.chaos.faults import calm, clients, postgres, redis, servers
+
+ALL = (*calm.FAULTS, *servers.FAULTS, *redis.FAULTS, *postgres.FAULTS, *clients.FAULTS)
