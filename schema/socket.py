@@ -44,9 +44,10 @@ from .closing import (
 )
 from .context import Context, authenticate, session_of
 from .errors import Interrupted, presented
+from .messages import authorization_in, id_of, message_in, payload_of
 from .pacing import Window
 from .receipts import Progress, Receipts, operation_key
-from .requests import OperationRequest, json_object, operation_request
+from .requests import OperationRequest, operation_request
 
 logger = logging.getLogger(__name__)
 
@@ -162,12 +163,7 @@ class Socket:
         self._leave_code = cast("int | None", event.get("code"))
 
     async def _handle(self, text: str | None) -> None:
-        if text is None:
-            raise Closed(BAD_REQUEST, "Binary frames are not part of the protocol")
-        try:
-            message = json_object(text)
-        except ValueError as error:
-            raise Closed(BAD_REQUEST, f"A message must be a JSON object: {error}") from error
+        message = message_in(text)
         message_type = message.get("type")
         handler = self._handlers.get(message_type) if isinstance(message_type, str) else None
         if handler is None:
@@ -180,18 +176,18 @@ class Socket:
         if self._init_received:
             raise Closed(TOO_MANY_INITS, "Too many initialisation requests")
         self._init_received = True
-        self._authorization = _authorization(_payload(message))
+        self._authorization = authorization_in(payload_of(message))
         await self._viewer()
         self._acknowledged = True
         await self._send({"type": "connection_ack"})
 
     async def handle_ping(self, message: dict[str, Any]) -> None:
-        payload = _payload(message)
+        payload = payload_of(message)
         await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
 
     async def handle_pong(self, message: dict[str, Any]) -> None:
         """A signed receipt; one for a ping that was never sent is heard and forgotten."""
-        payload = _payload(message)
+        payload = payload_of(message)
         number = payload.get("receipt") if payload is not None else None
         if payload is not None and type(number) is not int:
             return
@@ -204,7 +200,7 @@ class Socket:
     async def handle_subscribe(self, message: dict[str, Any]) -> None:
         if not self._acknowledged:
             raise Closed(UNAUTHORIZED, "Unauthorized")
-        operation_id = _id(message)
+        operation_id = id_of(message)
         if self._draining:
             return  # the client sends it again to the server that it finds next
         if operation_id in self._operations:
@@ -218,7 +214,7 @@ class Socket:
         self._operations[operation_id] = Operation(task, progress)
 
     async def handle_complete(self, message: dict[str, Any]) -> None:
-        if operation := self._retire(_id(message), forget=True):
+        if operation := self._retire(id_of(message), forget=True):
             operation.task.cancel()
 
     # Operations
@@ -374,30 +370,6 @@ def _is_request_error(result: Any) -> bool:
 
 def _presented(errors: list[GraphQLError] | None) -> list[dict[str, Any]]:
     return [presented(error) for error in errors or []]
-
-
-def _payload(message: dict[str, Any]) -> dict[str, Any] | None:
-    payload = message.get("payload")
-    if payload is not None and not isinstance(payload, dict):
-        raise Closed(BAD_REQUEST, "A payload must be an object")
-    return payload
-
-
-def _id(message: dict[str, Any]) -> str:
-    operation_id = message.get("id")
-    if not isinstance(operation_id, str) or not operation_id:
-        raise Closed(BAD_REQUEST, "An operation id must be a text that is not empty")
-    return operation_id
-
-
-def _authorization(payload: dict[str, Any] | None) -> str | None:
-    """The ``authorization`` of ``connectionParams``, in whatever case: clients hand on what was meant as a header."""
-    found = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
-    if not found or found[0] is None:
-        return None
-    if len(found) > 1 or not isinstance(found[0], str):
-        raise Closed(BAD_REQUEST, "`authorization` must be one text")
-    return found[0]
 
 
 async def _cancelled(*tasks: asyncio.Task[None]) -> None:

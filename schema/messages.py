@@ -1,0 +1,42 @@
+"""What a client's message of graphql-transport-ws says. What is not of the protocol raises ``Closed`` with 4400."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .closing import BAD_REQUEST, Closed
+from .requests import json_object
+
+
+def message_in(text: str | None) -> dict[str, Any]:
+    """Return the JSON object that a frame holds; ``text`` is None for a binary frame."""
+    if text is None:
+        raise Closed(BAD_REQUEST, "Binary frames are not part of the protocol")
+    try:
+        return json_object(text)
+    except ValueError as error:
+        raise Closed(BAD_REQUEST, f"A message must be a JSON object: {error}") from error
+
+
+def payload_of(message: dict[str, Any]) -> dict[str, Any] | None:
+    payload = message.get("payload")
+    if payload is not None and not isinstance(payload, dict):
+        raise Closed(BAD_REQUEST, "A payload must be an object")
+    return payload
+
+
+def id_of(message: dict[str, Any]) -> str:
+    operation_id = message.get("id")
+    if not isinstance(operation_id, str) or not operation_id:
+        raise Closed(BAD_REQUEST, "An operation id must be a text that is not empty")
+    return operation_id
+
+
+def authorization_in(payload: dict[str, Any] | None) -> str | None:
+    """The ``authorization`` of ``connectionParams``, in whatever case: clients hand on what was meant as a header."""
+    found = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
+    if not found or found[0] is None:
+        return None
+    if len(found) > 1 or not isinstance(found[0], str):
+        raise Closed(BAD_REQUEST, "`authorization` must be one text")
+    return found[0]
