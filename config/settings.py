@@ -15,6 +15,8 @@ from typing import Any
 
 import environ
 
+from .limits import Limits
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 FRONTEND_DIR = BASE_DIR / "frontend"
 
@@ -38,6 +40,7 @@ def secret_key_kept_in(path: Path) -> str:
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or secret_key_kept_in(BASE_DIR / ".secret_key")
 DEBUG: bool = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+LIMITS = Limits.from_environment(os.environ)
 
 INSTALLED_APPS = [
     "daphne",

@@ -71,3 +71,23 @@ class BadUserInput(Refusal):
     @property
     def extensions(self) -> dict[str, Any]:
         return {"code": self.code, "field": self.field}
+
+
+class RateLimited(Refusal):
+    """``retry_after`` is in seconds: before that, the same will be refused again."""
+
+    code = "RATE_LIMITED"
+    default_message = "Too much at once. Try again a little later."
+
+    def __init__(self, retry_after: float, message: str = "") -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return {"code": self.code, "retryAfter": self.retry_after}
+
+
+class QueryTooComplex(Refusal):
+    code = "QUERY_TOO_COMPLEX"
+    default_message = "The document asks for too much at once. Ask for less, or in several requests."

@@ -1,0 +1,81 @@
+"""How much of everything: each limit has a default, and an environment variable, ``SALAS_LIMIT_`` and its name.
+
+``0`` means none. Nobody needs that in earnest: it is there so that benchmarks and tests can do a thousand times in a
+second what people do once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from django.core.exceptions import ImproperlyConfigured
+
+PREFIX = "SALAS_LIMIT_"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes are bytes, times seconds, rates per second. ``0`` is no limit."""
+
+    # A GraphQL document
+    document_bytes: int = 16 * 1024
+    document_tokens: int = 1_000
+    document_depth: int = 10
+    document_aliases: int = 30
+    document_directives: int = 30
+    document_root_fields: int = 10
+    document_cost: int = 5_000
+
+    # A request, over HTTP or in a frame
+    body_bytes: int = 256 * 1024
+    json_depth: int = 32
+    json_integer_digits: int = 20
+    body_seconds: float = 10.0
+    operation_seconds: float = 15.0
+    statement_seconds: float = 10.0
+
+    # A socket
+    handshake_seconds: float = 10.0
+    init_seconds: float = 10.0
+    socket_operations: int = 50
+    socket_frames_per_second: float = 30.0
+    socket_inbound_frames: int = 60
+    socket_window_bytes: int = 1024 * 1024
+    socket_silence_seconds: float = 30.0
+
+    # All sockets of a process
+    sockets_per_viewer: int = 20
+    sockets_per_address: int = 100
+    sockets: int = 20_000
+
+    # What people do
+    send_burst: int = 20
+    sends_per_second: float = 5.0
+    logins_per_account: int = 10
+    logins_per_address: int = 100
+    login_seconds: float = 300.0
+    token_seconds: float = 30 * 24 * 3600.0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Limits:
+        """Raises ImproperlyConfigured for a variable that names no limit, and for a value that is not one."""
+        kinds = {field.name: int if field.type == "int" else float for field in fields(cls)}
+        given: dict[str, float] = {}
+        for variable, value in environment.items():
+            if variable.startswith(PREFIX):
+                name = variable.removeprefix(PREFIX).lower()
+                if name not in kinds:
+                    raise ImproperlyConfigured(f"{variable}: there is no such limit")
+                given[name] = _number(variable, value, kinds[name])
+        return cls(**given)  # type: ignore[arg-type]
+
+
+def _number(variable: str, value: str, kind: type[float]) -> float:
+    try:
+        number = kind(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{variable}={value!r} is not a number") from error
+    if not 0 <= number < float("inf"):
+        raise ImproperlyConfigured(f"{variable}={value!r}: a limit is 0, for none, or more")
+    return number

@@ -1,0 +1,41 @@
+"""The limits object, and what its environment variables may say."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.limits import Limits
+
+
+def test_every_limit_has_a_default_and_a_variable() -> None:
+    names = [field.name for field in fields(Limits)]
+    given = {f"SALAS_LIMIT_{name.upper()}": "7" for name in names}
+    assert Limits.from_environment(given) == Limits(**dict.fromkeys(names, 7))
+    assert all(getattr(Limits(), name) > 0 for name in names)
+
+
+def test_other_variables_are_nobodys_limit() -> None:
+    assert Limits.from_environment({"PATH": "/bin", "SALAS_OTHER": "x"}) == Limits()
+
+
+def test_zero_is_none() -> None:
+    assert Limits.from_environment({"SALAS_LIMIT_SENDS_PER_SECOND": "0"}).sends_per_second == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SALAS_LIMIT_DOCUMENT_DEPTH", "ten"),
+        ("SALAS_LIMIT_DOCUMENT_DEPTH", "2.5"),
+        ("SALAS_LIMIT_DOCUMENT_DEPTH", "-1"),
+        ("SALAS_LIMIT_SENDS_PER_SECOND", "inf"),
+        ("SALAS_LIMIT_SENDS_PER_SECOND", "nan"),
+        ("SALAS_LIMIT_NO_SUCH", "1"),
+    ],
+)
+def test_what_is_no_limit_is_named(variable: str, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=variable):
+        Limits.from_environment({variable: value})
