@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils import timezone
 
-from .models import Guest, GuestToken
+from .models import Guest, Token
 
 TOKEN_BYTES = 32
 TOKENS_KEPT_PER_GUEST = 10
@@ -54,14 +57,16 @@ def digest_of(token: str) -> str:
 def issue_token(guest: Guest) -> str:
     """Return a new bearer token of ``guest``; the oldest beyond ``TOKENS_KEPT_PER_GUEST`` cease to count."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    GuestToken.objects.create(guest=guest, digest=digest_of(token))
+    lifetime = settings.LIMITS.token_seconds
+    expires_at = timezone.now() + timedelta(seconds=lifetime) if lifetime else None
+    Token.objects.create(guest=guest, digest=digest_of(token), expires_at=expires_at)
     kept = guest.tokens.order_by("-id").values_list("id", flat=True)[:TOKENS_KEPT_PER_GUEST]
     guest.tokens.exclude(id__in=list(kept)).delete()
     return token
 
 
 def guest_by_token(token: str) -> Guest | None:
-    found = GuestToken.objects.select_related("guest").filter(digest=digest_of(token)).first()
+    found = Token.objects.select_related("guest").filter(digest=digest_of(token)).first()
     return found.guest if found else None
 
 

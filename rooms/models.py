@@ -38,7 +38,8 @@ class Room(models.Model):
     """A room, the head of its log, and what lists show of it without counting.
 
     ``sequence``, ``message_count`` and ``last_used_at`` change under the room's row lock, in the transaction that
-    appends an entry; ``member_count`` in the one that changes a membership.
+    appends an entry; ``member_count`` in the one that changes a membership. ``access_version`` grows in every
+    transaction that may take the right to read from somebody: who follows is checked anew when it has.
     """
 
     slug = models.SlugField(_("slug"), max_length=80, unique=True, help_text=_("Its place in links: /salas/…/"))
@@ -48,11 +49,15 @@ class Room(models.Model):
     password = models.CharField(_("password"), max_length=128, blank=True, default="", editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     archived_at = models.DateTimeField(_("archived at"), null=True, blank=True, editable=False)
+    slow_mode_seconds = models.PositiveIntegerField(
+        _("slow mode"), default=0, help_text=_("Seconds between two messages of one member; 0: no slow mode.")
+    )
 
     sequence = models.PositiveIntegerField(_("sequence"), default=0, editable=False)
     message_count = models.PositiveIntegerField(_("messages"), default=0, editable=False)
     member_count = models.PositiveIntegerField(_("members"), default=0, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+    access_version = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         verbose_name = _("room")
@@ -82,9 +87,13 @@ class Room(models.Model):
 
 
 class Guest(models.Model):
-    """Somebody without an account, made by ``joinRoom``. ``display_name`` is the one used last, in whatever room."""
+    """Somebody without an account, made by ``joinRoom``.
+
+    ``display_name`` is the one used last, in whatever room; ``address`` the IP address that they last joined one from.
+    """
 
     display_name = models.CharField(_("display name"), max_length=DISPLAY_NAME_MAX_LENGTH)
+    address = models.GenericIPAddressField(_("address"), null=True, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
 
     class Meta:
@@ -95,23 +104,48 @@ class Guest(models.Model):
         return self.display_name
 
 
-class GuestToken(models.Model):
-    """A guest's bearer token. Only its SHA-256 is stored: the token is random, so a plain digest is enough."""
+class Token(models.Model):
+    """The bearer token of an account or of a guest. Only its SHA-256 is stored: it is random, so a digest is enough.
 
-    guest = models.ForeignKey(Guest, on_delete=models.CASCADE, related_name="tokens", verbose_name=_("guest"))
+    ``session_auth_hash`` is the account's at the time (Django's ``get_session_auth_hash``): a token ends with the
+    password that it was given for. It is empty for guests.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="room_tokens",
+        verbose_name=_("user"),
+    )
+    guest = models.ForeignKey(
+        Guest, on_delete=models.CASCADE, null=True, related_name="tokens", verbose_name=_("guest")
+    )
     digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
+    session_auth_hash = models.CharField(max_length=128, default="", editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires at"), null=True, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
     class Meta:
-        verbose_name = _("guest token")
-        verbose_name_plural = _("guest tokens")
+        verbose_name = _("token")
+        verbose_name_plural = _("tokens")
+        constraints = (
+            models.CheckConstraint(
+                name="token_is_users_or_guests",
+                condition=Q(user__isnull=False, guest__isnull=True) | Q(user__isnull=True, guest__isnull=False),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.digest[:8]}…"
 
 
 class Member(models.Model):
-    """A user or a guest in a room. Who leaves keeps the row, with ``left_at``, because messages name their author."""
+    """A user or a guest in a room. Who leaves keeps the row, with ``left_at``, because messages name their author.
+
+    ``last_sent_at`` is kept where the room's slow mode needs it.
+    """
 
     room = models.ForeignKey(
         Room,
@@ -140,6 +174,8 @@ class Member(models.Model):
     role = models.CharField(_("role"), max_length=9, choices=MemberRole, default=MemberRole.MEMBER)
     joined_at = models.DateTimeField(_("joined at"), default=timezone.now, editable=False)
     left_at = models.DateTimeField(_("left at"), null=True, blank=True, editable=False)
+    muted_until = models.DateTimeField(_("muted until"), null=True, blank=True)
+    last_sent_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("member")
@@ -245,3 +281,97 @@ class Entry(models.Model):
     @property
     def is_first_of_message(self) -> bool:
         return self.kind == EntryKind.SENT
+
+
+class Ban(models.Model):
+    """Somebody who may neither read nor enter a room: an account, or a guest together with the address they came from.
+
+    An address keeps out guests only, so that it does not shut out accounts that share it.
+    """
+
+    room = models.ForeignKey(
+        Room, on_delete=models.PROTECT, related_name="bans", db_index=False, verbose_name=_("room")
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="room_bans",
+        verbose_name=_("user"),
+    )
+    guest = models.ForeignKey(Guest, on_delete=models.CASCADE, null=True, related_name="bans", verbose_name=_("guest"))
+    address = models.GenericIPAddressField(_("address"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("ban")
+        verbose_name_plural = _("bans")
+        constraints = (
+            models.UniqueConstraint(fields=("room", "user"), name="ban_once_by_user"),
+            models.UniqueConstraint(fields=("room", "guest"), name="ban_once_by_guest"),
+            models.CheckConstraint(
+                name="ban_is_of_user_or_guest",
+                condition=Q(user__isnull=False, guest__isnull=True) | Q(user__isnull=True, guest__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="ban_address_is_of_guest", condition=Q(address__isnull=True) | Q(guest__isnull=False)
+            ),
+        )
+        indexes = (models.Index(fields=("room", "address"), name="ban_by_address"),)
+
+    def __str__(self) -> str:
+        return f"{self.room_id}:{self.user_id or self.guest_id}"
+
+
+class AuditAction(models.TextChoices):
+    MESSAGE_DELETED = "MESSAGE_DELETED", _("message deleted")
+    MEMBER_MUTED = "MEMBER_MUTED", _("member muted")
+    MEMBER_UNMUTED = "MEMBER_UNMUTED", _("member unmuted")
+    MEMBER_REMOVED = "MEMBER_REMOVED", _("member removed")
+    MEMBER_BANNED = "MEMBER_BANNED", _("member banned")
+    MEMBER_UNBANNED = "MEMBER_UNBANNED", _("member unbanned")
+    SLOW_MODE_SET = "SLOW_MODE_SET", _("slow mode set")
+    ROOM_ARCHIVED = "ROOM_ARCHIVED", _("room archived")
+    ROOM_REOPENED = "ROOM_REOPENED", _("room reopened")
+    ACCESS_CHANGED = "ACCESS_CHANGED", _("access changed")
+    ROLE_CHANGED = "ROLE_CHANGED", _("role changed")
+
+
+class AuditEntry(models.Model):
+    """What somebody did in a room by their office. Written in the transaction that does it; never changed.
+
+    ``actor_name`` is how the actor was called then; user and guest are both NULL for what the server's operator did
+    from a shell. ``detail`` is a word on the how, in English: until when, how many seconds, which role.
+    """
+
+    room = models.ForeignKey(Room, on_delete=models.PROTECT, related_name="audit", verbose_name=_("room"))
+    action = models.CharField(_("action"), max_length=15, choices=AuditAction)
+    actor_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="room_audit", verbose_name=_("user")
+    )
+    actor_guest = models.ForeignKey(
+        Guest, on_delete=models.PROTECT, null=True, related_name="audit", verbose_name=_("guest")
+    )
+    actor_name = models.CharField(_("by"), max_length=150)
+    member = models.ForeignKey(
+        Member, on_delete=models.PROTECT, null=True, related_name="audit", verbose_name=_("member")
+    )
+    message = models.ForeignKey(
+        Message, on_delete=models.PROTECT, null=True, related_name="audit", verbose_name=_("message")
+    )
+    detail = models.CharField(_("detail"), max_length=200, default="")
+    created_at = models.DateTimeField(_("at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("audit log entry")
+        verbose_name_plural = _("audit log")
+        constraints = (
+            models.CheckConstraint(name="audit_action_known", condition=Q(action__in=AuditAction.values)),
+            models.CheckConstraint(
+                name="audit_actor_is_user_or_guest",
+                condition=Q(actor_user__isnull=True) | Q(actor_guest__isnull=True),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.room_id}: {self.action}"

@@ -16,7 +16,7 @@ from rooms.exceptions import (
     WrongPassword,
 )
 from rooms.identity import NOBODY, TOKENS_KEPT_PER_GUEST, Viewer, guest_by_token
-from rooms.models import Entry, EntryKind, Guest, GuestToken, Member, MemberRole, Message, Room, RoomAccess
+from rooms.models import Entry, EntryKind, Guest, Token, Member, MemberRole, Message, Room, RoomAccess
 from tests.people import PASSWORD, archive, make_guest, make_member, make_room, make_staff, make_user, send
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def test_joining_makes_a_guest_with_a_token_that_is_stored_hashed() -> None:
     joined = join(NOBODY, make_room())
     assert joined.token is not None
     assert guest_by_token(joined.token) == joined.guest
-    assert not GuestToken.objects.filter(digest=joined.token).exists()
+    assert not Token.objects.filter(digest=joined.token).exists()
 
 
 def test_a_guest_enters_other_rooms_as_the_same_guest_with_the_same_token() -> None:
