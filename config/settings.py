@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ SECRET_KEY: str = env.str("SECRET_KEY", default="") or secret_key_kept_in(BASE_D
 DEBUG: bool = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 LIMITS = Limits.from_environment(os.environ)
+TRUSTED_PROXIES = [ip_network(each) for each in env.list("TRUSTED_PROXIES", default=[])]
 
 INSTALLED_APPS = [
     "daphne",

@@ -31,10 +31,14 @@ _SESSION_KEY = re.compile("[a-z0-9]{1,40}")
 
 @dataclass
 class Context:
-    """``remember`` keeps a new guest for the requests to come; it is called where the database may be used."""
+    """``remember`` keeps a new guest for the requests to come; it is called where the database may be used.
+
+    ``address`` is the client's IP address, if there is one.
+    """
 
     viewer: Viewer
     remember: Callable[[Viewer], None]
+    address: str | None = None
     hub: Hub | None = None
     progress: Progress | None = None
     standings: DataLoader[Room, Standing] = field(init=False)

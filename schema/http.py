@@ -27,6 +27,7 @@ from rooms.exceptions import BadUserInput, Forbidden, Refusal, Unauthenticated
 from rooms.identity import Viewer
 from rooms.threads import in_database, stay_in_request_thread
 
+from .addresses import client_address
 from .context import Context, authenticate, keep_in_session, session_of
 from .errors import MASKED, presented, refusal_presented
 from .origins import is_trusted_origin
@@ -91,7 +92,8 @@ class GraphQLView(AsyncGraphQLView[Context, None]):
         if request.session.session_key is not None:
             request.session = session_of(request.session.session_key)
         viewer = await in_database(authenticate, request.session, request.headers.get("Authorization"))
-        return Context(viewer=viewer, remember=partial(_remember, request))
+        address = client_address(request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For"))
+        return Context(viewer=viewer, remember=partial(_remember, request), address=address)
 
     async def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
         response: GraphQLHTTPResponse = {"data": result.data}

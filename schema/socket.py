@@ -104,6 +104,7 @@ class Socket:
         self,
         served: Served,
         session_key: str | None,
+        address: str | None,
         drain: Drain | None,
         receive: ASGIReceiveCallable,
         send: ASGISendCallable,
@@ -111,6 +112,7 @@ class Socket:
         self._served = served
         self._limits = served.limits
         self._session_key = session_key
+        self._address = address
         self._authorization: str | None = None
         self._drain = drain
         self._receive = receive
@@ -232,7 +234,13 @@ class Socket:
     async def _stream(self, operation_id: str, request: OperationRequest, progress: Progress) -> None:
         viewer = await self._viewer()
         progress.key = operation_key(viewer, operation_id, request)
-        context = Context(viewer=viewer, remember=self._remember, hub=self._served.hub, progress=progress)
+        context = Context(
+            viewer=viewer,
+            remember=self._remember,
+            address=self._address,
+            hub=self._served.hub,
+            progress=progress,
+        )
         results: Any = await self._served.schema.stream(
             request.query,
             variable_values=request.variables,

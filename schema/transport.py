@@ -14,6 +14,7 @@ from strawberry.schema import BaseSchema
 
 from rooms.hub import Hub
 
+from .addresses import client_address
 from .closing import FORBIDDEN, SUBPROTOCOL_NOT_ACCEPTABLE
 from .origins import is_allowed_host, is_trusted_origin
 from .receipts import Receipts
@@ -43,7 +44,9 @@ class Transport:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
             session_key = _session_key(headers.get("cookie", "")) if origin is not None else None
             drain: Drain | None = (scope.get("extensions") or {}).get("salas.drain")  # type: ignore[assignment]
-            await Socket(self, session_key, drain, receive, send).run()
+            peer = (scope.get("client") or (None, None))[0]
+            address = client_address(peer, headers.get("x-forwarded-for"))
+            await Socket(self, session_key, address, drain, receive, send).run()
 
 
 async def refuse(_scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -16,7 +16,7 @@ from rooms.exceptions import (
     WrongPassword,
 )
 from rooms.identity import NOBODY, TOKENS_KEPT_PER_GUEST, Viewer, guest_by_token
-from rooms.models import Entry, EntryKind, Guest, Token, Member, MemberRole, Message, Room, RoomAccess
+from rooms.models import Entry, EntryKind, Guest, Member, MemberRole, Message, Room, RoomAccess, Token
 from tests.people import PASSWORD, archive, make_guest, make_member, make_room, make_staff, make_user, send
 
 pytestmark = pytest.mark.django_db
