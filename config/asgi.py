@@ -21,7 +21,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
-from rooms.broker import Broker  # noqa: E402
+from rooms.broker import AccessChange, Broker  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
 from schema.http import undisturbed  # noqa: E402
@@ -44,6 +44,14 @@ router = ProtocolTypeRouter(
 )
 
 
+def heed(change: AccessChange) -> None:
+    """Let what somebody does end when their right to it has."""
+    if change.room_id is not None:
+        hub.access_changed(change.room_id, change.version, change.viewer_key)
+    elif change.viewer_key is not None:
+        hub.doubt(change.viewer_key)
+
+
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    broker.attach(hub.hint)  # here, since not every server tells an application when its loop starts
+    broker.attach(hub.hint, heed)  # here, since not every server tells an application when its loop starts
     await router(scope, receive, send)

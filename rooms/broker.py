@@ -1,6 +1,7 @@
-"""Hints over the Channels layer: "the log of room R has grown to N".
+"""Hints over the Channels layer: "the log of room R has grown to N", and "somebody's access has changed".
 
 Nobody trusts a hint, so the broker may lose some. Hints of one room that wait to be sent are merged into the newest.
+A change of access goes to every process: it is rare, and may concern sockets that follow nothing.
 
 Concurrency: ``announce`` may be called from any thread; everything else belongs to the event loop that ``attach`` was
 called on. One layer channel and one listener for the whole process.
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -26,6 +29,23 @@ logger = logging.getLogger(__name__)
 LAYER_TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 REFRESH_SECONDS = 10.0
+ACCESS_GROUP = "salas.access"
+ACCESS_CHANGES_KEPT = 1_000
+
+
+@dataclass(frozen=True)
+class AccessChange:
+    """What has changed: ``room_id``'s access, which has reached ``version``, or, if it is None, ``viewer_key``'s own.
+
+    ``viewer_key`` is ``Viewer.key``; None where a change of a room may concern anyone.
+    """
+
+    room_id: int | None = None
+    version: int = 0
+    viewer_key: str | None = None
+
+
+OnAccess = Callable[[AccessChange], None]
 
 
 class Broker:
@@ -35,16 +55,18 @@ class Broker:
         self._layer = layer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_hint: OnHint | None = None
+        self._on_access: OnAccess | None = None
         self._outgoing: dict[int, int] = {}
+        self._outgoing_access: deque[AccessChange] = deque(maxlen=ACCESS_CHANGES_KEPT)
         self._sending: asyncio.Task[None] | None = None
         self._wanted: set[int] = set()
         self._watched: set[int] = set()
         self._changed = asyncio.Event()
         self._away = False
 
-    def attach(self, on_hint: OnHint) -> None:
+    def attach(self, on_hint: OnHint, on_access: OnAccess) -> None:
         """Make the running loop the process's, and the broker the one that ``announce`` goes through."""
-        self._loop, self._on_hint = asyncio.get_running_loop(), on_hint
+        self._loop, self._on_hint, self._on_access = asyncio.get_running_loop(), on_hint, on_access
         _attached[:] = [self]
 
     def detach(self) -> None:
@@ -55,19 +77,39 @@ class Broker:
 
     def announce(self, room_id: int, sequence: int) -> None:
         """Hand the hint to the loop and return at once. Raises RuntimeError where there is no loop, or one closed."""
+        self._running_loop().call_soon_threadsafe(self._enqueue, room_id, sequence)
+
+    def announce_access(self, change: AccessChange) -> None:
+        """As ``announce``."""
+        self._running_loop().call_soon_threadsafe(self._enqueue_access, change)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             raise RuntimeError("the broker is not attached to a loop")
-        self._loop.call_soon_threadsafe(self._enqueue, room_id, sequence)
+        return self._loop
 
     def _enqueue(self, room_id: int, sequence: int) -> None:
         if self._on_hint is not None:
             self._on_hint(room_id, sequence)
         self._outgoing[room_id] = max(sequence, self._outgoing.get(room_id, 0))
+        self._send_soon()
+
+    def _enqueue_access(self, change: AccessChange) -> None:
+        if self._on_access is not None:
+            self._on_access(change)
+        self._outgoing_access.append(change)
+        self._send_soon()
+
+    def _send_soon(self) -> None:
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_outgoing())
 
     async def _send_outgoing(self) -> None:
-        while self._outgoing:
+        while self._outgoing_access or self._outgoing:
+            if self._outgoing_access:
+                change = self._outgoing_access.popleft()
+                await self._attempt(self._layer.group_send(ACCESS_GROUP, access_message(change)))
+                continue
             room_id = next(iter(self._outgoing))
             sequence = self._outgoing.pop(room_id)
             await self._attempt(self._layer.group_send(group_of(room_id), hint_message(room_id, sequence)))
@@ -98,16 +140,23 @@ class Broker:
         keeping = asyncio.create_task(self._keep_watched(channel, on_hint))
         try:
             while True:
-                hint = await self._layer.receive(channel)
-                on_hint(hint["room_id"], hint["sequence"])
+                self._hear(await self._layer.receive(channel), on_hint)
         finally:
             keeping.cancel()
 
+    def _hear(self, message: dict[str, Any], on_hint: OnHint) -> None:
+        if message["type"] == "hint":
+            on_hint(message["room_id"], message["sequence"])
+        elif self._on_access is not None:
+            self._on_access(AccessChange(message["room_id"], message["version"], message["viewer_key"]))
+
     async def _keep_watched(self, channel: str, on_hint: OnHint) -> None:
         """Keep the layer's groups as wanted: the one place that joins and leaves them, so that no two calls cross."""
-        refresh = False
+        refresh = True
         while True:
             self._changed.clear()
+            if refresh:
+                await self._attempt(self._layer.group_add(ACCESS_GROUP, channel))
             for room_id in self._watched - self._wanted:
                 if await self._attempt(self._layer.group_discard(group_of(room_id), channel)):
                     self._watched.discard(room_id)
@@ -153,16 +202,25 @@ def announce(*, room_id: int, sequence: int) -> None:
     if _attached:
         _attached[0].announce(room_id, sequence)
     else:
-        _announce_from_outside(room_id, sequence)
+        _announce_from_outside(group_of(room_id), hint_message(room_id, sequence))
 
 
-def _announce_from_outside(room_id: int, sequence: int) -> None:
+def announce_access(*, room_id: int | None = None, version: int = 0, viewer_key: str | None = None) -> None:
+    """Tell every process of an ``AccessChange``. To be called after commit."""
+    change = AccessChange(room_id, version, viewer_key)
+    if _attached:
+        _attached[0].announce_access(change)
+    else:
+        _announce_from_outside(ACCESS_GROUP, access_message(change))
+
+
+def _announce_from_outside(group: str, message: dict[str, Any]) -> None:
     """From a process that serves no sockets, such as a management command: over a connection of its own."""
 
     async def send() -> None:
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
         async with asyncio.timeout(LAYER_TIMEOUT_SECONDS):
-            await layer.group_send(group_of(room_id), hint_message(room_id, sequence))
+            await layer.group_send(group, message)
 
     async_to_sync(send)()
 
@@ -174,3 +232,7 @@ def group_of(room_id: int) -> str:
 def hint_message(room_id: int, sequence: int) -> dict[str, Any]:
     """A hint as it goes over the layer. Channels wants a ``type``."""
     return {"type": "hint", "room_id": room_id, "sequence": sequence}
+
+
+def access_message(change: AccessChange) -> dict[str, Any]:
+    return {"type": "access", **asdict(change)}

@@ -3,9 +3,14 @@
 The log in the database is the truth. Whoever says that it may have grown gives only a hint: hints may be lost, doubled,
 late or reordered, and the feed reads the log either way.
 
+Who may read is asked of the log when somebody begins to follow, and again when the room's access has changed: an
+entry comes with the version of the access at which it was read, so nothing that was appended after a change is heard
+by anyone whom it shuts out, hints or no hints.
+
 Concurrency: one event loop; one task runs ``run``, any number of readers iterate ``follow``.
-Lifecycle: ``run`` ends when it is cancelled; a reader ends when it likes, or when reading the log fails for it.
-Invariants: every reader gets each entry after its cursor once and in order.
+Lifecycle: ``run`` ends when it is cancelled; a reader ends when it likes, when it may read no more, or when reading the
+log fails for it.
+Invariants: every reader gets each entry after its cursor once and in order, as long as it may read.
 Dependencies: the standard library and the tail.
 """
 
@@ -13,8 +18,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 from .tail import Tail
 
@@ -42,16 +49,30 @@ class Entry(Protocol):
     @property
     def is_first_of_message(self) -> bool: ...
 
+    @property
+    def access_version(self) -> int:
+        """The version of the room's access when the entry was read."""
+        ...
+
+
+class Head(NamedTuple):
+    """What a poll finds of a room: the last sequence of its log, and the version of its access."""
+
+    sequence: int
+    access_version: int
+
 
 class Log(Protocol):
-    """The logs of all rooms. Both raise whatever the database raises."""
+    """The logs of all rooms. All raise whatever the database raises."""
 
     async def after(self, room_id: int, sequence: int, limit: int) -> Sequence[Entry]:
         """The next ``limit`` entries after ``sequence``, in order."""
         ...
 
-    async def heads(self, room_ids: Sequence[int]) -> Mapping[int, int]:
-        """The last sequence of each room's log."""
+    async def heads(self, room_ids: Sequence[int]) -> Mapping[int, Head]: ...
+
+    async def refusals(self, room_id: int, readers: Sequence[Any]) -> Sequence[Exception | None]:
+        """Why each of ``readers`` may not read the room now, or None where they may."""
         ...
 
 
@@ -59,18 +80,51 @@ class LogBroken(RuntimeError):
     """The log lacks entries that it had: it was tampered with, or set back to an older state."""
 
 
-class Feed:
-    """``head`` is the end of the log when the feed began: its tail holds what came after."""
+@dataclass(eq=False)
+class Follower:
+    """Somebody who follows. ``reader`` is what the log knows them by, ``key`` what changes of access name them by.
 
-    def __init__(self, room_id: int, log: Log, head: int, *, capacity: int) -> None:
+    ``access_version`` is that of the room at which they were last found to have access. ``on_lost`` is called with the
+    reason when they have not any more; it ends the following, and must not suspend.
+    """
+
+    reader: Any
+    key: str | None
+    access_version: int
+    on_lost: Callable[[Exception], None]
+    refusal: Exception | None = None
+
+    def lose(self, refusal: Exception) -> None:
+        self.refusal = refusal
+        self.on_lost(refusal)
+
+
+class Feed:
+    """``head`` is the end of the log when the feed began, ``access_version`` that of the room: its tail holds what
+    came after."""
+
+    def __init__(self, room_id: int, log: Log, head: int, access_version: int, *, capacity: int) -> None:
         self.room_id = room_id
         self._log = log
         self._tail: Tail[Entry] = Tail(head, capacity)
         self._hinted = asyncio.Event()
+        self._followers: set[Follower] = set()
+        self._access = Access(access_version)
 
     def hint(self, sequence: int | None) -> None:
         """Take note that the log may have grown to ``sequence``; None: that it may have grown."""
         if sequence is None or sequence > self._tail.head:
+            self._hinted.set()
+
+    def hint_access(self, version: int, key: str | None = None) -> None:
+        """Take note that the room's access has reached ``version``, by a change that concerns ``key``; None: anyone."""
+        if self._access.announce(version, key):
+            self._hinted.set()
+
+    def doubt(self, key: str) -> None:
+        """Take note that something may have changed for one reader, though not for the room."""
+        if any(follower.key == key for follower in self._followers):
+            self._access.doubted.add(key)
             self._hinted.set()
 
     async def run(self) -> None:
@@ -79,39 +133,73 @@ class Feed:
             await self._hinted.wait()
             self._hinted.clear()  # before reading: a hint that comes meanwhile makes it read again
             try:
+                await self._require_access(self._access.announced)
                 await self._catch_up()
             except Exception:
                 logger.exception("The log of room %s could not be read; trying again", self.room_id)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._hinted.set()
 
-    async def follow(self, cursor: int, head: int = 0) -> AsyncGenerator[Entry]:
-        """Yield each entry after ``cursor``, in order, once, for ever.
+    async def follow(self, cursor: int, head: int, follower: Follower) -> AsyncGenerator[Entry]:
+        """Yield each entry after ``cursor``, in order, once, for ever. Raises the refusal of who may read no more.
 
         Nothing comes before the feed has read up to ``head``: its tail may hold what has been deleted by then.
         """
-        await self._tail.past(head - 1)
-        while True:
-            await self._tail.past(cursor)
-            if (entry := self._tail.after(cursor)) is not None:
-                yield entry
-                cursor += 1
-                continue
-            for entry in await self._page_after(cursor):
-                yield entry
-                cursor = entry.sequence
+        with self._registered(follower):
+            await self._require_access(self._access.version)
+            await self._tail.past(head - 1)
+            while True:
+                await self._tail.past(cursor)
+                if (entry := self._tail.after(cursor)) is not None:
+                    _require_not_lost(follower)
+                    yield entry
+                    cursor += 1
+                    continue
+                for entry in await self._page_after(cursor):
+                    _require_not_lost(follower)
+                    yield entry
+                    cursor = entry.sequence
+
+    @contextmanager
+    def _registered(self, follower: Follower) -> Iterator[None]:
+        self._followers.add(follower)
+        try:
+            yield
+        finally:
+            self._followers.discard(follower)
 
     async def _page_after(self, cursor: int) -> Sequence[Entry]:
         entries = await self._log.after(self.room_id, cursor, PAGE_SIZE)
         if not entries or entries[0].sequence != cursor + 1:
             raise LogBroken(f"room {self.room_id}: no entry {cursor + 1} though the log went on to {self._tail.head}")
+        await self._require_access(entries[-1].access_version)
         return entries
 
     async def _catch_up(self) -> None:
         while entries := await self._log.after(self.room_id, self._tail.head, PAGE_SIZE):
+            await self._require_access(entries[-1].access_version)
             for entry in entries:
                 self._refresh_earlier(entry)
                 self._tail.append(entry.sequence, entry)
+
+    async def _require_access(self, version: int) -> None:
+        """Let nobody stay who may not read the room as of ``version`` of its access.
+
+        Whoever comes while the log is asked is asked about in the next turn, so at the end everybody was.
+        """
+        while doubtful := self._access.doubtful(self._followers, version):
+            doubted, self._access.doubted = self._access.doubted, set()  # before asking: a doubt may come up meanwhile
+            try:
+                refusals = await self._log.refusals(self.room_id, [follower.reader for follower in doubtful])
+            except BaseException:
+                self._access.doubted |= doubted
+                raise
+            for follower, refusal in zip(doubtful, refusals, strict=True):
+                follower.access_version = max(version, follower.access_version)
+                if refusal is not None:
+                    self._followers.discard(follower)
+                    follower.lose(refusal)
+        self._access.reach(self._followers, version)
 
     def _refresh_earlier(self, entry: Entry) -> None:
         """Let earlier entries of the tail show the message as it is now: a replay never shows what was deleted."""
@@ -120,3 +208,53 @@ class Feed:
         for earlier in self._tail.items():
             if earlier.message_id == entry.message_id:
                 earlier.message = entry.message
+
+
+class Access:
+    """What a feed knows of the changes of its room's access.
+
+    ``version`` is what all followers have been found to have access at; ``announced`` is the greatest heard of.
+    """
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.announced = version
+        self.doubted: set[str] = set()
+        self._concerned: dict[int, str] = {}
+
+    def announce(self, version: int, key: str | None) -> bool:
+        """Return whether that is news."""
+        if version <= self.version:
+            return False
+        self.announced = max(self.announced, version)
+        if key is not None:
+            self._concerned[version] = key
+        return True
+
+    def doubtful(self, followers: set[Follower], version: int) -> list[Follower]:
+        """Who must be asked about: those whom a change concerns, or all, where it isn't known whom each concerned."""
+        since = range(self.version + 1, version + 1)
+        is_known = all(each in self._concerned for each in since)
+        concerned = {self._concerned[each] for each in since} if is_known else set()
+        return [
+            follower
+            for follower in followers
+            if follower.key in self.doubted
+            or follower.access_version < min(version, self.version)
+            or (follower.access_version < version and (not is_known or follower.key in concerned))
+        ]
+
+    def reach(self, followers: set[Follower], version: int) -> None:
+        """Take note that whoever is left has access at ``version``, and nobody is in doubt."""
+        self.doubted.clear()
+        if version <= self.version:
+            return
+        for follower in followers:
+            follower.access_version = max(version, follower.access_version)
+        self.version = version
+        self._concerned = {each: key for each, key in self._concerned.items() if each > version}
+
+
+def _require_not_lost(follower: Follower) -> None:
+    if follower.refusal is not None:
+        raise follower.refusal

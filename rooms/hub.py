@@ -1,8 +1,8 @@
 """The hub: everything that this process follows, each room through one feed.
 
 Concurrency: one event loop. One task listens for hints, one polls, and each followed room has one that runs its feed.
-Lifecycle: the tasks start with the first follower; a feed lives from its first follower to its last; ``close`` ends
-all of it.
+Lifecycle: the tasks start with ``start``, the first follower at the latest; a feed lives from its first follower to
+its last; ``close`` ends all of it.
 Invariants: a room has at most one feed, and has one exactly while somebody follows it. Nothing waits for the broker:
 without it the poll brings what it would have hinted at, later.
 Dependencies: the standard library, the feed, a log and a broker.
@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Protocol
 
-from .feed import TAIL_CAPACITY, Entry, Feed, Log
+from .feed import TAIL_CAPACITY, Entry, Feed, Follower, Log
 
 logger = logging.getLogger(__name__)
 
@@ -73,15 +73,15 @@ class Hub:
         self._rooms: dict[int, _Followed] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def follow(self, room_id: int, cursor: int, head: int) -> AsyncGenerator[Entry]:
-        """Yield each entry of a room's log after ``cursor``, in order, once, for ever.
+    async def follow(self, room_id: int, cursor: int, head: int, follower: Follower) -> AsyncGenerator[Entry]:
+        """Yield each entry of a room's log after ``cursor``, in order, once, for as long as the follower may read it.
 
         ``head`` is the end of the log as the caller has just read it, and ``cursor`` is not beyond it. Raises what
         reading the log raises; whoever follows may begin again after the last entry that it got.
         """
-        self._start()
-        with self._feed(room_id, head) as feed:
-            async with aclosing(feed.follow(cursor, head)) as entries:
+        self.start()
+        with self._feed(room_id, head, follower.access_version) as feed:
+            async with aclosing(feed.follow(cursor, head, follower)) as entries:
                 async for entry in entries:
                     yield entry
 
@@ -89,6 +89,16 @@ class Hub:
         """Take note that a room's log may have grown to ``sequence``; None: that it may have grown."""
         if followed := self._rooms.get(room_id):
             followed.feed.hint(sequence)
+
+    def access_changed(self, room_id: int, version: int, key: str | None) -> None:
+        """Take note that a room's access has reached ``version``, by a change that concerns ``key``; None: anyone."""
+        if followed := self._rooms.get(room_id):
+            followed.feed.hint_access(version, key)
+
+    def doubt(self, key: str) -> None:
+        """Ask again whether ``key`` may read what they follow: something about them has changed."""
+        for followed in self._rooms.values():
+            followed.feed.doubt(key)
 
     async def close(self) -> None:
         """End every task. Who still follows waits until it is cancelled."""
@@ -98,8 +108,8 @@ class Hub:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     @contextmanager
-    def _feed(self, room_id: int, head: int) -> Iterator[Feed]:
-        followed = self._rooms.get(room_id) or self._open(room_id, head)
+    def _feed(self, room_id: int, head: int, access_version: int) -> Iterator[Feed]:
+        followed = self._rooms.get(room_id) or self._open(room_id, head, access_version)
         followed.followers += 1
         followed.feed.hint(head)  # the caller may have read further than the feed
         try:
@@ -109,8 +119,8 @@ class Hub:
             if followed.followers == 0:
                 self._shut(room_id, followed)
 
-    def _open(self, room_id: int, head: int) -> _Followed:
-        feed = Feed(room_id, self._log, head, capacity=self._tail_capacity)
+    def _open(self, room_id: int, head: int, access_version: int) -> _Followed:
+        feed = Feed(room_id, self._log, head, access_version, capacity=self._tail_capacity)
         followed = self._rooms[room_id] = _Followed(feed, asyncio.create_task(feed.run()))
         self._broker.watch(room_id)
         return followed
@@ -120,7 +130,8 @@ class Hub:
         followed.task.cancel()
         del self._rooms[room_id]
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Begin to hear, if that has not begun. To be called on the loop."""
         if not self._tasks:
             self._tasks = [asyncio.create_task(work) for work in (self._broker.listen(self.hint), self._poll())]
 
@@ -136,4 +147,5 @@ class Hub:
         """One query for all rooms, which says what a lost hint would have said."""
         if self._rooms:
             for room_id, head in (await self._log.heads(list(self._rooms))).items():
-                self.hint(room_id, head)
+                self.hint(room_id, head.sequence)
+                self.access_changed(room_id, head.access_version, None)

@@ -50,6 +50,14 @@ class Viewer:
 NOBODY = Viewer()
 
 
+def as_of_now(viewer: Viewer) -> Viewer:
+    """``viewer`` with the permissions that they have now, for who had any; nobody if the account has ended."""
+    if viewer.user is None or not viewer.user.is_staff:
+        return viewer
+    user = User.objects.filter(pk=viewer.user.pk, is_active=True).first()
+    return NOBODY if user is None else Viewer(user=user, token=viewer.token)
+
+
 def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 

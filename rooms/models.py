@@ -282,6 +282,10 @@ class Entry(models.Model):
     def is_first_of_message(self) -> bool:
         return self.kind == EntryKind.SENT
 
+    @property
+    def access_version(self) -> int:
+        return self.message.room.access_version
+
 
 class Ban(models.Model):
     """Somebody who may neither read nor enter a room: an account, or a guest together with the address they came from.

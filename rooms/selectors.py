@@ -5,21 +5,23 @@ A function that takes a ``viewer`` raises ``NotFound`` for what the viewer may n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
-from .exceptions import CursorAhead, Forbidden, NotFound, RoomArchived, Unauthenticated
-from .identity import Viewer
+from .exceptions import CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
+from .feed import Head
+from .identity import Viewer, as_of_now
 from .inputs import is_slug, search_words
-from .models import Entry, Member, Message, Room, RoomAccess
+from .models import Ban, Entry, Member, Message, Room, RoomAccess
 
 M = TypeVar("M", bound=Model)
 Key = tuple[Any, ...]
 
 VIEW_EVERYTHING = "rooms.view_message"
+IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,24 @@ class Standing:
     member: Member | None
     may_know: bool
     may_read: bool
+    is_banned: bool = False
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who follows a room. Who began as a member ends with the membership, in an open room too."""
+
+    viewer: Viewer
+    is_member: bool
+
+
+@dataclass(frozen=True)
+class Following:
+    """A room that ``reader`` may follow, and the sequence to go on from."""
+
+    room: Room
+    sequence: int
+    reader: Reader
 
 
 @dataclass(frozen=True)
@@ -56,20 +76,26 @@ def standing(viewer: Viewer, room: Room) -> Standing:
 
 
 def standings(viewer: Viewer, rooms: Collection[Room]) -> dict[int, Standing]:
-    """What ``viewer`` is to each of ``rooms``, by room id, in one query however many they are."""
+    """What ``viewer`` is to each of ``rooms``, by room id, in two queries however many they are.
+
+    A ban ends the membership, so it is looked for only where there is none.
+    """
     members = {member.room_id: member for member in _memberships(viewer).filter(room__in=[room.pk for room in rooms])}
     sees_all = viewer.has_permission(VIEW_EVERYTHING)
-    return {room.pk: _standing(room, members.get(room.pk), sees_all) for room in rooms}
+    outside = [room.pk for room in rooms if room.pk not in members]
+    banned = set(_bans(viewer).filter(room__in=outside).values_list("room_id", flat=True)) if outside else set()
+    return {room.pk: _standing(room, members.get(room.pk), sees_all, is_banned=room.pk in banned) for room in rooms}
 
 
-def _standing(room: Room, member: Member | None, sees_all: bool) -> Standing:
+def _standing(room: Room, member: Member | None, sees_all: bool, *, is_banned: bool) -> Standing:
     if member is not None:
         member.room = room
     inside = member is not None or sees_all
     return Standing(
         member=member,
         may_know=inside or room.access != RoomAccess.MEMBERS,
-        may_read=inside or room.access == RoomAccess.OPEN,
+        may_read=inside or (room.access == RoomAccess.OPEN and not is_banned),
+        is_banned=is_banned,
     )
 
 
@@ -77,6 +103,8 @@ def require_readable(viewer: Viewer, found: Standing) -> None:
     """Raise unless the room may be read: NotFound, Unauthenticated, Forbidden."""
     if not found.may_know:
         raise NotFound
+    if not found.may_read and found.is_banned:
+        raise Forbidden("You are banned from this room.")
     if not found.may_read:
         raise Forbidden("Only members of this room may read it.") if viewer.is_authenticated else Unauthenticated
 
@@ -96,6 +124,14 @@ def _memberships(viewer: Viewer) -> QuerySet[Member]:
     if viewer.guest is not None:
         return Member.objects.filter(guest_id=viewer.guest.pk, left_at=None)
     return Member.objects.none()
+
+
+def _bans(viewer: Viewer) -> QuerySet[Ban]:
+    if viewer.user is not None:
+        return Ban.objects.filter(user_id=viewer.user.pk)
+    if viewer.guest is not None:
+        return Ban.objects.filter(guest_id=viewer.guest.pk)
+    return Ban.objects.none()
 
 
 def _known_rooms(viewer: Viewer) -> QuerySet[Room]:
@@ -139,17 +175,60 @@ def rooms_slice(
     return _slice(rooms, ("name", "id"), span, after, before)
 
 
-def room_to_follow(*, viewer: Viewer, room_id: int, after: int | None) -> tuple[Room, int]:
-    """Return a room that ``viewer`` may follow and the sequence to go on from.
-
-    Raises NotFound, Unauthenticated, Forbidden, RoomArchived, and CursorAhead for ``after`` beyond the end of the log.
-    """
+def room_to_follow(*, viewer: Viewer, room_id: int, after: int | None) -> Following:
+    """Raises NotFound, Unauthenticated, Forbidden, RoomArchived, and CursorAhead for ``after`` beyond the log's end."""
     room = room_by_id(viewer=viewer, room_id=room_id)
-    require_readable(viewer, standing(viewer, room))
+    found = standing(viewer, room)
+    _require_to_follow(viewer, room, found)
+    require_within_log(room, after)
+    return Following(room, room.sequence if after is None else after, Reader(viewer, found.member is not None))
+
+
+def refusals(*, room_id: int, readers: Sequence[Reader]) -> list[Refusal | None]:
+    """Why each of ``readers`` may not follow the room any more, or None where they may.
+
+    As many queries for a thousand readers as for one, and a few for each who is staff.
+    """
+    room = Room.objects.get(pk=room_id)
+    inside = _keys_in(Member.objects.filter(room=room, left_at=None), readers)
+    banned = _keys_in(Ban.objects.filter(room=room), readers)
+    return [_refusal(room, reader, inside, banned) for reader in readers]
+
+
+def _refusal(room: Room, reader: Reader, inside: set[str | None], banned: set[str | None]) -> Refusal | None:
+    """A membership's details do not matter here, so a bare one stands for it."""
+    key, viewer = reader.viewer.key, as_of_now(reader.viewer)
+    member = Member(room=room) if key in inside else None
+    found = _standing(room, member, viewer.has_permission(VIEW_EVERYTHING), is_banned=key in banned)
+    try:
+        _require_to_follow(viewer, room, found)
+    except Refusal as refusal:
+        return refusal
+    if reader.is_member and member is None and not viewer.has_permission(VIEW_EVERYTHING):
+        return Forbidden("You are not a member of this room any more.")
+    return None
+
+
+def _require_to_follow(viewer: Viewer, room: Room, found: Standing) -> None:
+    require_readable(viewer, found)
     if room.is_archived:
         raise RoomArchived
-    require_within_log(room, after)
-    return room, room.sequence if after is None else after
+
+
+def _keys_in(people: QuerySet[Any], readers: Sequence[Reader]) -> set[str | None]:
+    """Which of ``readers`` are among ``people``, rows that have a user or a guest."""
+    user_ids = [reader.viewer.user.pk for reader in readers if reader.viewer.user is not None]
+    guest_ids = [reader.viewer.guest.pk for reader in readers if reader.viewer.guest is not None]
+    users = (f"user:{pk}" for pk in _among(people, "user_id", user_ids))
+    guests = (f"guest:{pk}" for pk in _among(people, "guest_id", guest_ids))
+    return {*users, *guests}
+
+
+def _among(people: QuerySet[Any], field: str, ids: Sequence[int]) -> Iterator[int]:
+    """A page of ids at a time: a query has room for so many parameters."""
+    for start in range(0, len(ids), IDS_PER_QUERY):
+        page = ids[start : start + IDS_PER_QUERY]
+        yield from people.filter(**{f"{field}__in": page}).values_list(field, flat=True)
 
 
 def require_within_log(room: Room, *sequences: int | None) -> None:
@@ -221,9 +300,10 @@ def entries_after(*, room_id: int, sequence: int, limit: int) -> list[Entry]:
     return entries
 
 
-def log_heads(*, room_ids: Iterable[int]) -> dict[int, int]:
-    """The last sequence of each room's log, by room id, in one query."""
-    return dict(Room.objects.filter(pk__in=list(room_ids)).values_list("pk", "sequence"))
+def log_heads(*, room_ids: Iterable[int]) -> dict[int, Head]:
+    """The heads of the rooms by room id, in one query."""
+    found = Room.objects.filter(pk__in=list(room_ids)).values_list("pk", "sequence", "access_version")
+    return {room_id: Head(sequence, version) for room_id, sequence, version in found}
 
 
 def _slice(items: QuerySet[M], order: tuple[str, ...], span: Span, after: Key | None, before: Key | None) -> Slice[M]:

@@ -29,11 +29,16 @@ GUEST_IN_SESSION = "guest_id"
 _SESSION_KEY = re.compile("[a-z0-9]{1,40}")
 
 
+def _cannot_lose(_refusal: Exception) -> None:
+    raise RuntimeError("subscriptions are served where they can be ended")
+
+
 @dataclass
 class Context:
     """``remember`` keeps a new guest for the requests to come; it is called where the database may be used.
 
-    ``address`` is the client's IP address, if there is one.
+    ``address`` is the client's IP address, if there is one. ``on_lost`` ends the operation, a subscription, with the
+    refusal of what it follows.
     """
 
     viewer: Viewer
@@ -41,6 +46,7 @@ class Context:
     address: str | None = None
     hub: Hub | None = None
     progress: Progress | None = None
+    on_lost: Callable[[Exception], None] = _cannot_lose
     standings: DataLoader[Room, Standing] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypedDict, cast
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
@@ -124,6 +125,7 @@ class Socket:
         self._window = Window(served.limits.window_bytes, self._loop.time())
         self._confirmed = asyncio.Event()
         self._receipt_timer: asyncio.TimerHandle | None = None
+        self._background: set[asyncio.Task[Any]] = set()
         self._leave_code: int | None = None
         self._draining = False
         self._ending: asyncio.Future[Closed] = self._loop.create_future()
@@ -138,7 +140,8 @@ class Socket:
     async def run(self) -> None:
         """Serve until the client leaves or the socket is closed. Never raises but on cancellation."""
         reading = asyncio.create_task(self._read())
-        background = [asyncio.create_task(work) for work in (self._watch_receipts(), self._watch_drain())]
+        self._soon(self._watch_receipts())
+        self._soon(self._watch_drain())
         timer = self._loop.call_later(self._limits.init_seconds, self._check_init)
         try:
             ends: set[asyncio.Future[Any]] = {reading, self._ending}
@@ -151,7 +154,7 @@ class Socket:
             if self._receipt_timer is not None:
                 self._receipt_timer.cancel()
             await self._end_operations()
-            await _cancelled(reading, *background)
+            await _cancelled(reading, *self._background)
 
     async def _read(self) -> None:
         while (event := await self._receive())["type"] == "websocket.receive":
@@ -240,6 +243,7 @@ class Socket:
             address=self._address,
             hub=self._served.hub,
             progress=progress,
+            on_lost=partial(self._lose, operation_id),
         )
         results: Any = await self._served.schema.stream(
             request.query,
@@ -270,11 +274,23 @@ class Socket:
         self._retire(operation_id, forget=True)
         await self._send({"id": operation_id, **message})
 
+    def _lose(self, operation_id: str, refusal: Exception) -> None:
+        """End a subscription whose room may not be read any more: not one event after this."""
+        if operation := self._retire(operation_id, forget=True):
+            operation.task.cancel()
+            errors = _presented([GraphQLError(str(refusal), original_error=refusal)])
+            self._soon(self._send({"id": operation_id, "type": "error", "payload": errors}))
+
     def _retire(self, operation_id: str, *, forget: bool) -> Operation | None:
         if operation := self._operations.pop(operation_id, None):
             self._window.forget(operation_id)
             operation.progress.end(forget=forget)
         return operation
+
+    def _soon(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do ``work`` beside what calls this; it ends with the socket."""
+        self._background.add(task := asyncio.create_task(work))
+        task.add_done_callback(self._background.discard)
 
     async def _end_operations(self) -> None:
         """End what still runs: for good if the client left on purpose, else for it to come back to."""
@@ -293,7 +309,7 @@ class Socket:
     def _ping_later(self) -> None:
         self._receipt_timer = None
         if self._window.has_unreceipted:
-            self._background_ping = asyncio.create_task(self._ping())
+            self._soon(self._ping())
 
     async def _ping(self) -> None:
         number = self._window.ping(self._loop.time())
@@ -380,7 +396,7 @@ def _presented(errors: list[GraphQLError] | None) -> list[dict[str, Any]]:
     return [presented(error) for error in errors or []]
 
 
-async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The subscriptions: access is checked once, when one starts; then the hub brings the log."""
+"""The subscriptions: access is checked when one starts; then the hub brings the log, for as long as it lasts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from contextlib import aclosing
 import strawberry
 
 from rooms import selectors
-from rooms.feed import Entry
+from rooms.exceptions import Refusal
+from rooms.feed import Entry, Follower
 from rooms.threads import in_database
 
 from .context import Info
@@ -34,7 +35,7 @@ class Subscription:
         sequence = None if after is None else sequence_in(after, key)
         progress = info.context.progress
         confirmed = await progress.recall() if progress else None
-        room, cursor = await in_database(
+        following = await in_database(
             selectors.room_to_follow,
             viewer=info.context.viewer,
             room_id=key,
@@ -44,9 +45,12 @@ class Subscription:
         if hub is None:
             raise RuntimeError("subscriptions are served where there is a hub")
         if progress:
-            progress.begin(cursor)
+            progress.begin(following.sequence)
+        room, viewer = following.room, info.context.viewer
+        follower = Follower(following.reader, viewer.key, room.access_version, info.context.on_lost)
+        entries = hub.follow(room.pk, following.sequence, room.sequence, follower)
         # Returned, not yielded from: what was refused above is then an error of the operation, not its first event.
-        return _events(hub.follow(room.pk, cursor, room.sequence), room.pk, progress)
+        return _events(entries, room.pk, progress)
 
 
 async def _events(
@@ -58,6 +62,8 @@ async def _events(
                 if progress:
                     progress.position = entry.sequence
                 yield _event(room_id, entry)
+    except Refusal:
+        raise
     except Exception as error:
         raise Interrupted from error
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rooms.feed import Follower, Head
 from rooms.hub import OnHint
 
 
@@ -21,6 +22,12 @@ class FakeEntry:
     message: Any = None
     is_first_of_message: bool = True
     kind: str = "SENT"
+    access_version: int = 0
+
+
+def anyone(key: str | None = None, access_version: int = 0) -> Follower:
+    """Somebody whom nothing happens to, unless the log says so."""
+    return Follower(key, key, access_version, lambda _: None)
 
 
 class FakeLog:
@@ -32,6 +39,9 @@ class FakeLog:
     def __init__(self, pause: Callable[[], Any] = at_once) -> None:
         self.entries: list[FakeEntry] = []
         self.messages: dict[int, Any] = {}
+        self.access_version = 0
+        self.shut_out: set[Any] = set()
+        self.asked: list[list[Any]] = []
         self.pause = pause
         self.reads = 0
         self.failures = 0
@@ -55,17 +65,30 @@ class FakeLog:
             self.failures -= 1
             raise ConnectionError("the database is away")
         found = [
-            replace(entry, message=self.messages[entry.message_id])
+            replace(entry, message=self.messages[entry.message_id], access_version=self.access_version)
             for entry in self.entries[sequence : sequence + limit]
         ]
         await self.pause()
         return found
 
-    async def heads(self, room_ids: Sequence[int]) -> Mapping[int, int]:
+    async def heads(self, room_ids: Sequence[int]) -> Mapping[int, Head]:
         await self.pause()
-        head = self.head
+        head = Head(self.head, self.access_version)
         await self.pause()
         return dict.fromkeys(room_ids, head)
+
+    def shut(self, reader: Any) -> int:
+        """Take a reader's access, and return the version of the room's access from then on."""
+        self.shut_out.add(reader)
+        self.access_version += 1
+        return self.access_version
+
+    async def refusals(self, room_id: int, readers: Sequence[Any]) -> Sequence[Exception | None]:
+        self.asked.append(list(readers))
+        await self.pause()
+        found = [PermissionError(reader) if reader in self.shut_out else None for reader in readers]
+        await self.pause()
+        return found
 
 
 class FakeBroker:

@@ -14,7 +14,7 @@ from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import ChannelLayerManager
 
 from rooms import broker as broker_module
-from rooms.broker import Broker
+from rooms.broker import AccessChange, Broker
 
 ENOUGH_SECONDS = 10
 
@@ -58,6 +58,10 @@ class FailingLayer:
         return call
 
 
+def unheard(change: AccessChange) -> None:
+    raise AssertionError(f"nobody announced {change}")
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time between two tries."""
@@ -90,7 +94,7 @@ async def test_a_watched_room_is_looked_at_once_and_then_hinted_at(layer: Failin
     async with listening(broker) as ear:
         broker.watch(1)
         assert await ear.next() == (1, None)
-        broker.attach(Ear())
+        broker.attach(Ear(), unheard)
         broker.announce(1, 5)
         assert await ear.next() == (1, 5)
 
@@ -98,7 +102,7 @@ async def test_a_watched_room_is_looked_at_once_and_then_hinted_at(layer: Failin
 async def test_the_process_hears_itself_without_the_layer(layer: FailingLayer) -> None:
     layer.failing = {"group_send", "new_channel"}
     broker, own = Broker(layer), Ear()  # type: ignore[arg-type]
-    broker.attach(own)
+    broker.attach(own, unheard)
     broker.announce(1, 5)
     assert await own.next() == (1, 5)
     broker.detach()
@@ -106,7 +110,7 @@ async def test_the_process_hears_itself_without_the_layer(layer: FailingLayer) -
 
 async def test_any_thread_may_announce(layer: FailingLayer) -> None:
     broker, own = Broker(layer), Ear()  # type: ignore[arg-type]
-    broker.attach(own)
+    broker.attach(own, unheard)
     thread = threading.Thread(target=broker_module.announce, kwargs={"room_id": 1, "sequence": 5})
     thread.start()
     assert await own.next() == (1, 5)
@@ -118,7 +122,7 @@ async def test_hints_that_wait_are_merged_into_the_newest(layer: FailingLayer, m
     monkeypatch.setattr(broker_module, "LAYER_TIMEOUT_SECONDS", 0.05)
     layer.hanging = {"group_send"}
     broker, own = Broker(layer), Ear()  # type: ignore[arg-type]
-    broker.attach(own)
+    broker.attach(own, unheard)
     for sequence in range(1, 101):
         broker.announce(1, sequence)
     for _ in range(100):
@@ -152,7 +156,7 @@ async def test_a_group_that_could_not_be_joined_is_joined_later(layer: FailingLa
 async def test_that_the_layer_is_away_is_said_once(layer: FailingLayer, caplog: pytest.LogCaptureFixture) -> None:
     layer.failing = {"group_send"}
     broker, own = Broker(layer), Ear()  # type: ignore[arg-type]
-    broker.attach(own)
+    broker.attach(own, unheard)
     for room_id in range(20):
         broker.announce(room_id, 1)
     for _ in range(20):
@@ -171,10 +175,25 @@ async def test_a_room_that_is_no_longer_watched_is_no_longer_hinted_at(layer: Fa
         broker.unwatch(1)
         broker.watch(2)
         assert await ear.next() == (2, None)
-        broker.attach(Ear())
+        broker.attach(Ear(), unheard)
         broker.announce(1, 5)
         broker.announce(2, 6)
         assert await ear.next() == (2, 6)
+
+
+@pytest.mark.parametrize("change", [AccessChange(7, 3, "user:5"), AccessChange(viewer_key="guest:1")])
+async def test_a_change_of_access_reaches_every_process(layer: FailingLayer, change: AccessChange) -> None:
+    here, there = Broker(layer), Broker(layer)  # type: ignore[arg-type]
+    heard_here: asyncio.Queue[AccessChange] = asyncio.Queue()
+    heard_there: asyncio.Queue[AccessChange] = asyncio.Queue()
+    async with listening(there) as ear:
+        there.attach(ear, heard_there.put_nowait)
+        there.watch(1)
+        assert await ear.next() == (1, None)  # it has joined the groups by now
+        here.attach(Ear(), heard_here.put_nowait)
+        broker_module.announce_access(room_id=change.room_id, version=change.version, viewer_key=change.viewer_key)
+        assert await asyncio.wait_for(heard_here.get(), ENOUGH_SECONDS) == change
+        assert await asyncio.wait_for(heard_there.get(), ENOUGH_SECONDS) == change
 
 
 def test_a_process_without_sockets_announces_too() -> None:

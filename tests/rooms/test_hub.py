@@ -8,7 +8,7 @@ import pytest
 
 from rooms.hub import Hub
 
-from .fakes import FakeBroker, FakeClock, FakeLog, run_loop
+from .fakes import FakeBroker, FakeClock, FakeLog, anyone, run_loop
 
 
 class World:
@@ -28,7 +28,7 @@ async def world() -> AsyncIterator[World]:
 
 async def last_of(world: World, count: int, room_id: int) -> int:
     """Follow from the end of the log until ``count`` entries have come, and return the sequence of the last."""
-    async with aclosing(world.hub.follow(room_id, world.log.head, world.log.head)) as entries:
+    async with aclosing(world.hub.follow(room_id, world.log.head, world.log.head, anyone())) as entries:
         return [(await anext(entries)).sequence for _ in range(count)][-1]
 
 
@@ -94,7 +94,7 @@ async def test_who_begins_to_follow_does_not_see_what_was_deleted_before() -> No
         here.broker.deliver(1, 1)
         await run_loop(5)
         here.log.append(message_id=1, message=None)  # and the hint is lost
-        entries = here.hub.follow(1, 0, here.log.head)
+        entries = here.hub.follow(1, 0, here.log.head, anyone())
         assert [(await anext(entries)).message for _ in range(2)] == [None, None]
         await entries.aclose()
         await ended(stays)

@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from rooms import inputs, selectors, services
 from rooms.exceptions import BadUserInput
-from rooms.feed import Entry, Feed
+from rooms.feed import Entry, Feed, Head
 from rooms.hub import Hub
 from rooms.identity import Viewer
 from rooms.models import EntryKind, Message
@@ -33,7 +33,7 @@ from rooms.selectors import Span
 from rooms.tail import Tail
 from tests.people import make_guest, make_room
 
-from .fakes import FakeBroker, FakeClock, run_loop
+from .fakes import FakeBroker, FakeClock, anyone, run_loop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -99,10 +99,13 @@ class SteppedLog:
         await run_loop(1)
         return found
 
-    async def heads(self, room_ids: Sequence[int]) -> Mapping[int, int]:
+    async def heads(self, room_ids: Sequence[int]) -> Mapping[int, Head]:
         found = self._thread.submit(partial(selectors.log_heads, room_ids=room_ids)).result()
         await run_loop(1)
         return found
+
+    async def refusals(self, room_id: int, readers: Sequence[object]) -> Sequence[None]:
+        return [None for _ in readers]
 
 
 @dataclass
@@ -122,7 +125,7 @@ class Follower:
         return self.task is None or self.task.done()
 
     async def follow(self, hub: Hub, room_id: int, head: int) -> None:
-        async with aclosing(hub.follow(room_id, self.cursor, head)) as entries:
+        async with aclosing(hub.follow(room_id, self.cursor, head, anyone())) as entries:
             async for entry in entries:
                 message = entry.message
                 self.events.append(

@@ -15,7 +15,7 @@ from rooms.feed import Entry
 from rooms.hub import Hub
 from rooms.tail import Tail
 
-from .fakes import FakeBroker, FakeClock, FakeLog, run_loop
+from .fakes import FakeBroker, FakeClock, FakeLog, anyone, run_loop
 
 SCHEDULES = 2_000
 ROOM = 1
@@ -31,7 +31,7 @@ class Follower:
         self.task = asyncio.create_task(self._follow(hub, head, chance))
 
     async def _follow(self, hub: Hub, head: int, chance: random.Random) -> None:
-        async with aclosing(hub.follow(ROOM, self.cursor, head)) as entries:
+        async with aclosing(hub.follow(ROOM, self.cursor, head, anyone())) as entries:
             async for entry in entries:
                 self.heard.append(entry.sequence)
                 await run_loop(chance.choice((0, 0, 0, 1, 9)))  # some are slow

@@ -28,12 +28,13 @@ class Ended(Exception):
 
 
 class Socket:
-    """The client's end. ``code`` and ``reason`` are those of the server's close.
+    """The client's end. ``code`` and ``reason`` are those of the server's close, ``hub`` is the server's.
 
     Like any client it answers pings by itself, unless ``signs_receipts`` is switched off.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
         self.signs_receipts = True
         self.code: int | None = None
         self.reason = ""
@@ -121,7 +122,7 @@ async def opened(
     hub = Hub(log or FakeLog(), FakeBroker())
     remembered = receipts or Receipts(LocMemCache(uuid4().hex, {}))
     transport = Transport(schema, hub, remembered, limits or Limits())
-    socket = Socket()
+    socket = Socket(hub)
     serving = asyncio.create_task(transport(cast("WebSocketScope", scope), socket.asgi_receive, socket.asgi_send))
     try:
         await socket.connect()

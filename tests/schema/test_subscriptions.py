@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 from uuid import uuid4
 
 import pytest
@@ -15,6 +15,7 @@ from rooms import selectors
 from rooms.exceptions import Forbidden
 from rooms.identity import Viewer
 from rooms.models import Guest, Room
+from rooms.selectors import Following, Reader
 from schema import socket as socket_module
 from schema.closing import NO_RECEIPT, SERVICE_RESTART, TRY_AGAIN
 from schema.cursors import log_cursor
@@ -39,8 +40,9 @@ def log() -> Iterator[FakeLog]:
     for _ in range(3):
         entries.append()
 
-    def found(*, room_id: int, after: int | None, **_: object) -> tuple[Room, int]:
-        return Room(pk=room_id, sequence=entries.head), entries.head if after is None else after
+    def found(*, viewer: Viewer, room_id: int, after: int | None) -> Following:
+        room = Room(pk=room_id, sequence=entries.head, access_version=entries.access_version)
+        return Following(room, entries.head if after is None else after, Reader(viewer, is_member=True))
 
     with patch.object(selectors, "room_to_follow", found):
         yield entries
@@ -95,6 +97,20 @@ async def test_a_passing_failure_closes_the_socket_so_that_the_client_comes_back
     async with opened(log) as socket:
         await follow(socket, log_cursor(1, 0))
         assert await socket.closed() == TRY_AGAIN
+
+
+async def test_who_may_read_no_more_is_told_so_and_hears_nothing_after(log: FakeLog, known: None) -> None:
+    async with opened(log) as socket:
+        await follow(socket, log_cursor(1, 2), KNOWN)
+        assert (await socket.receive())["type"] == "next"
+        with patch.object(log, "refusals", AsyncMock(return_value=[Forbidden("You are banned.")])):
+            log.access_version += 1
+            log.append()
+            socket.hub.hint(1, log.head)
+            error = {"message": "You are banned.", "extensions": {"code": "FORBIDDEN"}}
+            assert await socket.receive() == {"id": "1", "type": "error", "payload": [error]}
+        await socket.subscribe("1", "{ __typename }")
+        assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
 
 
 # Receipts
