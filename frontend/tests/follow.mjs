@@ -1,22 +1,33 @@
-// Follows a room with one of the npm clients as it comes, and prints each sequence. It gives up when the client does.
-//   SALAS_URL, TOKEN, ROOM_ID, AFTER, UNTIL (the last sequence) and the client's name as the only argument
+// Follows a room with one of the npm clients as it comes, and gives up when the client does. Each line that it prints is
+// a JSON object, whose `type` is connected, confirmed (a receipt was signed), closed (with a code) or heard.
+//   SALAS_URL, TOKEN, ROOM_ID, AFTER, UNTIL (the last sequence, if any) and the client's name as the only argument
 import { ApolloClient, ApolloLink, gql, InMemoryCache } from '@apollo/client';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client, gql as urqlGql, subscriptionExchange } from '@urql/core';
 import { createClient } from 'graphql-ws';
 
 const { SALAS_URL, TOKEN, ROOM_ID, AFTER, UNTIL } = process.env;
-const document = 'subscription ($roomId: ID!, $after: String) { messages(roomId: $roomId, after: $after) { sequence } }';
+const document = `subscription ($roomId: ID!, $after: String) {
+  messages(roomId: $roomId, after: $after) { sequence cursor message { text idempotencyKey } }
+}`;
 const variables = { roomId: ROOM_ID, after: AFTER };
 
 const socket = createClient({
   url: SALAS_URL.replace(/^http/, 'ws'),
   connectionParams: { authorization: `Bearer ${TOKEN}` },
-  on: { connected: () => console.log('connected') },
+  on: {
+    connected: () => print({ type: 'connected' }),
+    pong: (received) => received || print({ type: 'confirmed' }),
+    closed: ({ code }) => print({ type: 'closed', code }),
+  },
 });
 
-function heard({ sequence }) {
-  console.log(sequence);
+function print(line) {
+  console.log(JSON.stringify(line));
+}
+
+function heard({ sequence, message }) {
+  print({ type: 'heard', sequence, key: message.idempotencyKey, text: message.text });
   if (sequence === Number(UNTIL)) process.exit(0);
 }
 
@@ -25,13 +36,15 @@ function gaveUp(reason) {
   process.exit(1);
 }
 
+const sink = { next: ({ data }) => heard(data.messages), error: gaveUp, complete: () => gaveUp('complete') };
+
 const follow = {
-  'graphql-ws': () =>
-    socket.subscribe({ query: document, variables }, {
-      next: ({ data }) => heard(data.messages),
-      error: gaveUp,
-      complete: () => gaveUp('complete'),
-    }),
+  'graphql-ws': () => socket.subscribe({ query: document, variables }, sink),
+  resumable: async () => {
+    const { runnerImport } = await import('vite'); // Node before 22 reads no TypeScript
+    const { module } = await runnerImport('./src/resumable.ts');
+    module.resumable(socket)({ query: document, variables }, sink);
+  },
   apollo: () =>
     new ApolloClient({ cache: new InMemoryCache(), link: ApolloLink.from([new GraphQLWsLink(socket)]) })
       .subscribe({ query: gql(document), variables, fetchPolicy: 'no-cache' })

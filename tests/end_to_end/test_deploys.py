@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,10 +23,10 @@ from tests.services.proxy import Proxy
 from tests.services.salas import Salas
 
 from .client import SEND, Client, Event, room_id
+from .npm import NpmClient, npm_client
 
 pytestmark = pytest.mark.end_to_end
 
-FRONTEND = Path(__file__).parents[2] / "frontend"
 ENOUGH_SECONDS = 20
 RESTART = (1012, "Service restart: come back")
 
@@ -135,35 +132,18 @@ class Follower:
 
 
 @asynccontextmanager
-async def npm_client(server: Proxy, who: Client, room: Room) -> AsyncIterator[set[int]]:
+async def npm_follower(server: Proxy, who: Client, room: Room) -> AsyncIterator[set[int]]:
     """The npm package graphql-ws as it comes, and with which sequences it has heard until now."""
-    node = shutil.which("node")
-    assert node, "Node is part of what `make test` sets up"
-    variables = {
-        "SALAS_URL": server.graphql_url,
-        "TOKEN": who.token or "",
-        "ROOM_ID": room_id(room),
-        "AFTER": log_cursor(room.pk, 0),
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(node, "--import", "./examples/node-websocket.mjs", "tests/follow.mjs", "graphql-ws"),
-        cwd=FRONTEND,
-        env=os.environ | variables,
-        stdout=asyncio.subprocess.PIPE,
-    )
     heard: set[int] = set()
 
-    async def read() -> None:
-        assert process.stdout
-        async for line in process.stdout:
-            if line != b"connected\n":
-                heard.add(int(line))
+    async def read(client: NpmClient) -> None:
+        async for line in client.lines():
+            if line["type"] == "heard":
+                heard.add(line["sequence"])
 
-    async with meanwhile(read()):
+    async with npm_client("graphql-ws", server.graphql_url, who.token or "", room) as client, meanwhile(read(client)):
         yield heard
-        assert process.returncode is None, "it has given up"
-        process.kill()
-        await process.wait()
+        assert client.process.returncode is None, "it has given up"
 
 
 async def ended_in_order(server: Salas) -> None:
@@ -224,7 +204,7 @@ async def test_a_rolling_restart_under_load_loses_nothing(deploy: Deploy) -> Non
         ana = await someone.join(room)
         talking = [ledger.talk_until_it_is_over(ana, room, str(number)) for number in range(2)]
         following = [follower.follow(ana, room) for follower in followers]
-        async with npm_client(npm_front, ana, room) as npm_heard, meanwhile(*talking, *following) as tasks:
+        async with npm_follower(npm_front, ana, room) as npm_heard, meanwhile(*talking, *following) as tasks:
             await until(lambda: bool(npm_heard))
             npm_front.backends = [other.url]
             await ledger.more_answers(20)

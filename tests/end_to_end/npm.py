@@ -1,0 +1,55 @@
+"""The clients from npm as they come, each in a child process that follows a room from its beginning."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from rooms.models import Room
+from schema.cursors import log_cursor
+
+from .client import room_id
+
+FRONTEND = Path(__file__).parents[2] / "frontend"
+UNMODIFIED = ("graphql-ws", "apollo", "urql")
+RESUMABLE = "resumable"  # graphql-ws with the ten lines of frontend/src/resumable.ts
+
+
+class NpmClient:
+    """``lines`` are the JSON objects that frontend/tests/follow.mjs prints, until the client ends."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def lines(self) -> AsyncIterator[dict[str, Any]]:
+        assert self.process.stdout
+        async for line in self.process.stdout:
+            yield json.loads(line)
+
+
+@asynccontextmanager
+async def npm_client(
+    name: str, graphql_url: str, token: str, room: Room, until: int | None = None
+) -> AsyncIterator[NpmClient]:
+    """Client ``name``, which ends by itself, with status 0, after the sequence ``until``; with 1 when it gives up."""
+    node = shutil.which("node")
+    assert node, "Node is part of what `make test` sets up"
+    variables = {"SALAS_URL": graphql_url, "TOKEN": token, "ROOM_ID": room_id(room), "AFTER": log_cursor(room.pk, 0)}
+    process = await asyncio.create_subprocess_exec(
+        *(node, "--import", "./examples/node-websocket.mjs", "tests/follow.mjs", name),
+        cwd=FRONTEND,
+        env=os.environ | variables | ({} if until is None else {"UNTIL": str(until)}),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield NpmClient(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
