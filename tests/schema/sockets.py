@@ -111,6 +111,7 @@ async def opened(
     receipts: Receipts | None = None,
     drain: Drain | None = None,
     leave_code: int = 1000,
+    broker: FakeBroker | None = None,
 ) -> AsyncIterator[Socket]:
     """A socket with a transport of its own, which must end with it. ``leave_code`` is how the client leaves."""
     scope = {
@@ -119,7 +120,7 @@ async def opened(
         "headers": [(name.encode(), value.encode()) for name, value in {"host": HOST, **(headers or {})}.items()],
         "extensions": {"salas.drain": drain} if drain else {},
     }
-    hub = Hub(log or FakeLog(), FakeBroker())
+    hub = Hub(log or FakeLog(), broker or FakeBroker())
     remembered = receipts or Receipts(LocMemCache(uuid4().hex, {}))
     transport = Transport(schema, hub, remembered, limits or Limits())
     socket = Socket(hub)

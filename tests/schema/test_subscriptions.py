@@ -23,12 +23,14 @@ from schema.ids import encode_id
 from schema.receipts import Receipts
 from schema.schema import schema
 from schema.socket import Drain, Limits
-from tests.rooms.fakes import FakeLog, run_loop
+from tests.rooms.fakes import FakeBroker, FakeLog, run_loop
 
+from .loops import SkippingLoop, run_skipping
 from .sockets import Socket, opened
 
 FOLLOW = "subscription ($roomId: ID!, $after: String) { messages(roomId: $roomId, after: $after) { sequence cursor } }"
 
+CLOSE_SECONDS = 2.0  # how long our server waits for a close to be answered; Daphne waits for one
 KNOWN = {"authorization": "Bearer whatever"}  # see ``known``
 
 
@@ -198,6 +200,37 @@ async def test_an_idle_client_is_asked_for_a_sign_of_life(log: FakeLog) -> None:
         await follow(socket)
         for _ in range(3):
             await sign(socket)
+
+
+@pytest.mark.parametrize("after", [None, 0], ids=["idle", "with messages on the way"])
+@pytest.mark.parametrize("heard_of", [0, 1, 5, 20])
+def test_a_peer_that_vanished_is_gone_with_its_tasks_and_its_place_in_the_hub_within_45_seconds(
+    log: FakeLog, after: int | None, heard_of: int
+) -> None:
+    """With the times as they come. ``heard_of`` seconds pass before it is heard of for the last time."""
+    broker = FakeBroker()
+
+    async def course(loop: SkippingLoop) -> float:
+        async with opened(log, broker=broker) as socket:
+            socket.signs_receipts = False
+            await follow(socket, None if after is None else log_cursor(1, after))
+            while not broker.watched:  # noqa: ASYNC110 - the start needs a thread, in real time
+                await asyncio.sleep(0.001)
+            loop.skip_waits()
+            await asyncio.sleep(heard_of)
+            await socket.send(type="pong")
+            since = loop.time()
+            while broker.watched or socket_tasks():  # noqa: ASYNC110 - this waits for nothing: time is skipped
+                await asyncio.sleep(0.1)
+            return loop.time() - since
+
+    assert 30 <= run_skipping(course) < 45 - CLOSE_SECONDS
+
+
+def socket_tasks() -> list[str]:
+    """What runs for sockets, but for what serves them, which ends with what it has begun."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name.startswith("Socket.")]
 
 
 # Drain
