@@ -35,12 +35,17 @@ class Subscription:
         sequence = None if after is None else sequence_in(after, key)
         progress = info.context.progress
         confirmed = await progress.recall() if progress else None
-        following = await in_database(
-            selectors.room_to_follow,
-            viewer=info.context.viewer,
-            room_id=key,
-            after=sequence if confirmed is None else confirmed,
-        )
+        try:
+            following = await in_database(
+                selectors.room_to_follow,
+                viewer=info.context.viewer,
+                room_id=key,
+                after=sequence if confirmed is None else confirmed,
+            )
+        except Refusal:
+            raise
+        except Exception as error:
+            raise Interrupted from error
         hub = info.context.hub
         if hub is None:
             raise RuntimeError("subscriptions are served where there is a hub")

@@ -115,6 +115,27 @@ async def test_who_may_read_no_more_is_told_so_and_hears_nothing_after(log: Fake
         assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
 
 
+async def test_so_does_one_before_it_has_begun(caplog: pytest.LogCaptureFixture) -> None:
+    async with opened() as socket:
+        with patch.object(selectors, "room_to_follow", side_effect=ConnectionError("the database is away")):
+            await follow(socket)
+            assert await socket.closed() == TRY_AGAIN
+    assert "the database is away" in caplog.text
+
+
+async def test_a_syntax_error_beside_it_does_not_disturb_it(log: FakeLog) -> None:
+    async with opened(log) as socket:
+        await follow(socket, log_cursor(1, 2))
+        assert await sequences(socket, 1) == [3]
+        await socket.subscribe("2", "{")
+        assert (await socket.receive())["type"] == "error"
+        await socket.send(type="complete", id="2")
+        await socket.subscribe("2", "{ __typename }")
+        assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
+        await socket.subscribe("3", FOLLOW, roomId=encode_id("Room", 1), after=log_cursor(1, 1))
+        assert [(await socket.receive())["id"] for _ in range(2)] == ["3", "3"]
+
+
 # Receipts
 
 
