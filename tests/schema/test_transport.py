@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strawberry.extensions import SchemaExtension
 
 from rooms.exceptions import Unauthenticated
 from rooms.identity import NOBODY, Viewer
@@ -23,12 +27,29 @@ from schema.closing import (
     TRY_AGAIN,
     UNAUTHORIZED,
 )
+from schema.schema import RequireOperationName, schema
 from schema.socket import Limits
 
 from .sockets import Ended, opened
 
 QUERY = "{ viewer { isAuthenticated } }"
 ANSWER = {"data": {"viewer": {"isAuthenticated": False}}}
+ENDS_OF_BAD_FRAMES = {BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, SUBSCRIBER_EXISTS, TOO_MANY_INITS}
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+TYPES = ("connection_init", "connection_ack", "ping", "pong", "subscribe", "next", "error", "complete")
+PAYLOADS = st.fixed_dictionaries(
+    {"query": st.sampled_from([QUERY, "{", "subscription { messages }"])},
+    optional={"variables": JSON, "operationName": JSON, "extensions": JSON, "receipt": JSON},
+)
+FRAMES = JSON | st.fixed_dictionaries(
+    {"type": st.sampled_from(TYPES) | JSON},
+    optional={"id": st.sampled_from(["1", "2"]) | JSON, "payload": PAYLOADS | JSON},
+)
 
 
 # The handshake
@@ -125,9 +146,17 @@ async def test_a_ping_is_answered_with_its_payload_at_any_time() -> None:
         assert await socket.receive() == {"type": "pong", "payload": {"a": [1]}}
 
 
-async def test_a_pong_may_come_unasked() -> None:
+async def test_a_ping_with_a_null_payload_has_none() -> None:
     async with opened() as socket:
-        await socket.send(type="pong", payload={"a": 1})
+        await socket.send(type="ping", payload=None)
+        assert await socket.receive() == {"type": "pong"}
+
+
+@pytest.mark.parametrize("payload", [None, {}, {"a": 1}, {"receipt": None}, {"receipt": True}, {"receipt": 10**30}])
+async def test_a_pong_may_come_unasked(payload: dict[str, object] | None) -> None:
+    async with opened() as socket:
+        await socket.send(type="pong", payload=payload)
+        await socket.send(type="pong")
         await socket.init()
 
 
@@ -154,6 +183,16 @@ async def test_an_id_may_be_used_again_once_it_is_complete() -> None:
         for _ in range(3):
             await socket.subscribe("1", QUERY)
             assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
+
+
+async def test_an_id_may_be_used_again_after_its_error() -> None:
+    async with opened() as socket:
+        await socket.init()
+        for _ in range(2):
+            await socket.subscribe("1", "{")
+            assert (await socket.receive())["type"] == "error"
+        await socket.subscribe("1", QUERY)
+        assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +228,22 @@ async def test_an_operation_name_and_variables_are_heeded() -> None:
         payload = {"query": query, "operationName": "B", "variables": {"yes": True}, "extensions": {}}
         await socket.send(type="subscribe", id="1", payload=payload)
         assert (await socket.receive())["payload"] == {"data": {"b": "Query"}}
+
+
+async def test_extensions_reach_the_schema() -> None:
+    found: list[dict[str, Any] | None] = []
+
+    def on_operation(extension: SchemaExtension) -> Iterator[None]:
+        found.append(extension.execution_context.operation_extensions)
+        yield
+
+    async with opened() as socket:
+        await socket.init()
+        with patch.object(RequireOperationName, "on_operation", on_operation):
+            payload = {"query": QUERY, "extensions": {"trace": [1]}}
+            await socket.send(type="subscribe", id="1", payload=payload)
+            assert (await socket.receive())["payload"] == ANSWER
+    assert found == [{"trace": [1]}]
 
 
 @pytest.mark.parametrize(
@@ -275,6 +330,11 @@ async def test_complete_for_an_unknown_id_is_heard_and_forgotten() -> None:
         '{"type": []}',
         '{"type": "hello"}',
         '{"type": "ping", "payload": NaN}',
+        '{"type": "ping", "payload": {"a": -Infinity}}',
+        '{"type": "ping"}{"type": "ping"}',
+        '{"type": "Ping"}',
+        '{"type": "connection_ack"}',
+        '{"type": "error", "id": "1", "payload": []}',
         '{"type": "ping", "payload": 1}',
         '{"type": "pong", "payload": []}',
         '{"type": "complete"}',
@@ -291,6 +351,27 @@ async def test_a_frame_that_is_no_message_ends_the_socket(text: str) -> None:
         await socket.init()
         await socket.send_text(text)
         assert await socket.closed() == BAD_REQUEST
+
+
+async def test_it_does_so_before_init_too() -> None:
+    async with opened() as socket:
+        await socket.send_text("[]")
+        assert await socket.closed() == BAD_REQUEST
+
+
+@given(frames=st.lists(FRAMES, max_size=5))
+@settings(max_examples=150, deadline=None)
+async def test_whatever_comes_the_socket_answers_or_ends_with_a_code_and_a_reason(frames: list[object]) -> None:
+    async with opened() as socket:
+        for frame in frames:
+            await socket.send_text(json.dumps(frame))
+        await socket.send(type="ping", payload={"is": "there"})
+        try:
+            while await socket.receive() != {"type": "pong", "payload": {"is": "there"}}:
+                pass
+        except Ended:
+            assert socket.code in ENDS_OF_BAD_FRAMES
+            assert socket.reason
 
 
 async def test_a_binary_frame_ends_the_socket() -> None:
@@ -318,6 +399,19 @@ async def test_who_one_is_is_asked_anew_for_each_operation() -> None:
                 await socket.receive()
             await socket.subscribe("1", "{ viewer { displayName } }")
             assert await socket.closed() == FORBIDDEN
+
+
+async def test_a_bug_in_a_resolver_is_masked_and_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    async with opened() as socket:
+        await socket.init()
+        with patch.object(schema._schema.query_type.fields["viewer"], "resolve", _buggy):  # type: ignore[union-attr]
+            await socket.subscribe("1", QUERY)
+            message = await socket.receive()
+        assert message["payload"]["errors"][0]["extensions"] == {"code": "INTERNAL_SERVER_ERROR"}
+        assert await socket.receive() == {"id": "1", "type": "complete"}
+        await socket.subscribe("1", QUERY)
+        assert (await socket.receive())["payload"] == ANSWER
+    assert "ZeroDivisionError: bug" in caplog.text
 
 
 async def test_a_bug_outside_of_the_resolvers_leaves_no_mute_socket(caplog: pytest.LogCaptureFixture) -> None:
@@ -350,3 +444,7 @@ async def test_who_leaves_takes_the_operations_along() -> None:
 
 async def _never(self: socket_module.Socket, operation_id: str, *_: object) -> None:
     await asyncio.Event().wait()
+
+
+def _buggy(*_: object) -> None:
+    raise ZeroDivisionError("bug")
