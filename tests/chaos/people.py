@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import count
+from math import inf
 from typing import Any, NoReturn, Protocol
 
 import httpx
@@ -24,7 +25,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from rooms.models import Room
 from schema.cursors import log_cursor
 from tests.chaos.mark import Mark
-from tests.chaos.record import Said, Sent
+from tests.chaos.record import Said, Sent, Stretch
 from tests.chaos.sockets import Address, connected, next_message, subscribe
 from tests.end_to_end.client import JOIN, SEND, Event, room_id
 
@@ -123,12 +124,16 @@ class Hearing:
     """What one follower heard, in the order in which it came; ``highest`` is the highest sequence."""
 
     def __init__(self) -> None:
-        self.said: list[Said] = []
+        self.stretches = [Stretch(inf)]
         self.highest = Mark()
 
     def note(self, said: Said) -> None:
-        self.said.append(said)
+        self.stretches[-1].said.append(said)
         self.highest.raise_to(said.sequence)
+
+    def begin_again(self, confirmed: float) -> None:
+        """Who has come back may hear again what comes after ``confirmed``."""
+        self.stretches.append(Stretch(confirmed))
 
 
 class Follower(Protocol):

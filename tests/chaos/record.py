@@ -38,9 +38,23 @@ class Said:
     text: str | None
 
 
+@dataclass
+class Stretch:
+    """What a follower heard from coming, or coming back, until the next time.
+
+    ``confirmed`` is the highest sequence that may not come again then: what came after it was still unconfirmed.
+    """
+
+    confirmed: float
+    said: list[Said] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Counts:
-    """Each is to be zero, but for ``sent``. ``lost`` and the two after it are summed over all followers."""
+    """Each is to be zero, but for ``sent``. ``lost`` and the two after it are summed over all followers.
+
+    ``repeated`` is what came again though it was confirmed; of a follower that says where it is, whatever came again.
+    """
 
     sent: int
     lost: int
@@ -54,7 +68,7 @@ class Counts:
         return not (self.lost or self.repeated or self.reordered or self.phantom or self.refused_though_stored)
 
 
-def judged(sent: Collection[Sent], stored: Sequence[Said], heard: Collection[Sequence[Said]]) -> Counts:
+def judged(sent: Collection[Sent], stored: Sequence[Said], heard: Collection[Sequence[Stretch]]) -> Counts:
     """``stored`` is the room's whole log; each of ``heard`` is what one follower heard, who follows from its beginning.
 
     More is asked than of acknowledged messages alone: whatever is in the log must be heard by everyone, the log has no
@@ -62,10 +76,10 @@ def judged(sent: Collection[Sent], stored: Sequence[Said], heard: Collection[Seq
     """
     return Counts(
         sent=len(sent),
-        lost=lost_by_the_log(sent, stored) + sum(lost_by(one, sent, stored) for one in heard),
+        lost=lost_by_the_log(sent, stored) + sum(lost_by(all_of(one), sent, stored) for one in heard),
         repeated=made_twice(stored) + sum(repeated_in(one) for one in heard),
         reordered=sum(reordered_in(one) for one in heard),
-        phantom=misplaced(sent, stored) + sum(phantoms_in(one, sent, stored) for one in heard),
+        phantom=misplaced(sent, stored) + sum(phantoms_in(all_of(one), sent, stored) for one in heard),
         refused_though_stored=refused_though_stored(sent, stored),
     )
 
@@ -88,14 +102,33 @@ def made_twice(stored: Sequence[Said]) -> int:
     return len(stored) - len({said.text for said in stored})
 
 
-def repeated_in(heard: Sequence[Said]) -> int:
-    return len(heard) - len({said.sequence for said in heard})
+def all_of(heard: Sequence[Stretch]) -> list[Said]:
+    return [said for stretch in heard for said in stretch.said]
 
 
-def reordered_in(heard: Sequence[Said]) -> int:
-    """How often a follower was sent back; hearing the same again is a repeat, and counted as such."""
-    first_time = list(dict.fromkeys(said.sequence for said in heard))
-    return sum(later < earlier for earlier, later in pairwise(first_time))
+def repeated_in(heard: Sequence[Stretch]) -> int:
+    """What came twice in one stretch, and what came again in a later one though it was confirmed."""
+    repeated, before = 0, set[int]()
+    for stretch in heard:
+        now = [said.sequence for said in stretch.said]
+        confirmed = {sequence for sequence in before if sequence <= stretch.confirmed}
+        repeated += len(now) - len(set(now)) + len(confirmed.intersection(now))
+        before.update(now)
+    return repeated
+
+
+def reordered_in(heard: Sequence[Stretch]) -> int:
+    """How often a follower was sent back, be it among what came again; what came again is not out of order for that."""
+    reordered, before = 0, set[int]()
+    for stretch in heard:
+        now = list(dict.fromkeys(said.sequence for said in stretch.said))
+        reordered += steps_back([sequence for sequence in now if sequence in before])
+        before.update(now)
+    return reordered + steps_back(list(dict.fromkeys(said.sequence for said in all_of(heard))))
+
+
+def steps_back(sequences: Sequence[int]) -> int:
+    return sum(later < earlier for earlier, later in pairwise(sequences))
 
 
 def misplaced(sent: Collection[Sent], stored: Sequence[Said]) -> int:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from rooms.models import Room
 from tests.chaos.people import KEEPALIVE_SECONDS, CarefulFollower, Follower, Ledger, Sender
-from tests.chaos.record import Counts, Said, judged, refusals, slowest, unanswered
+from tests.chaos.record import Counts, judged, refusals, slowest, unanswered
 from tests.chaos.sockets import Address
 from tests.chaos.world import World
 from tests.people import make_room
@@ -197,7 +197,7 @@ class Scene:
     async def outcome(self, name: str) -> Outcome:
         sent = self.ledger.sent
         since, until = self.away or (0.0, inf)
-        heard: list[list[Said]] = [follower.hearing.said for follower in self.followers]
+        heard = [follower.hearing.stretches for follower in self.followers]
         return Outcome(
             name,
             judged(sent, await self.world.log_of(self.room.pk), heard),

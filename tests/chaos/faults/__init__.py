@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.chaos.faults import calm, clients, postgres, redis, servers
+from tests.chaos.faults import calm, clients, npm, postgres, redis, servers, vanishing
 
-ALL = (*calm.FAULTS, *servers.FAULTS, *redis.FAULTS, *postgres.FAULTS, *clients.FAULTS)
+ALL = (*calm.FAULTS, *servers.FAULTS, *redis.FAULTS, *postgres.FAULTS, *clients.FAULTS, *vanishing.FAULTS, *npm.FAULTS)
