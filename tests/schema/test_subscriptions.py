@@ -266,7 +266,8 @@ async def test_a_draining_server_lets_what_runs_end_and_sends_followers_elsewher
         return "done"
 
     async with opened(log, drain=drain) as socket:
-        await follow(socket)
+        await follow(socket, log_cursor(1, 2))
+        assert await sequences(socket, 1) == [3]  # until it has begun it is waited for, as what runs to an end is
         with patch.object(schema._schema.query_type.fields["viewer"], "resolve", slow):  # type: ignore[union-attr]
             await socket.subscribe("2", "{ viewer { __typename } }")
             await socket.send(type="ping")
