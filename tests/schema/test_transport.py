@@ -46,10 +46,12 @@ PAYLOADS = st.fixed_dictionaries(
     {"query": st.sampled_from([QUERY, "{", "subscription { messages }"])},
     optional={"variables": JSON, "operationName": JSON, "extensions": JSON, "receipt": JSON},
 )
-FRAMES = JSON | st.fixed_dictionaries(
-    {"type": st.sampled_from(TYPES) | JSON},
-    optional={"id": st.sampled_from(["1", "2"]) | JSON, "payload": PAYLOADS | JSON},
+IDS = st.sampled_from(["1", "2", "", 1, True, ["1"], {"1": "1"}])
+MESSAGES = st.fixed_dictionaries(
+    {"type": st.sampled_from(TYPES)},
+    optional={"id": IDS | JSON, "payload": PAYLOADS | JSON},
 )
+FRAMES = st.one_of(MESSAGES, MESSAGES, st.dictionaries(st.sampled_from(["type", "id", "payload"]), JSON), JSON)
 
 
 # The handshake
@@ -359,10 +361,14 @@ async def test_it_does_so_before_init_too() -> None:
         assert await socket.closed() == BAD_REQUEST
 
 
-@given(frames=st.lists(FRAMES, max_size=5))
-@settings(max_examples=150, deadline=None)
-async def test_whatever_comes_the_socket_answers_or_ends_with_a_code_and_a_reason(frames: list[object]) -> None:
+@given(is_acknowledged=st.booleans(), frames=st.lists(FRAMES, max_size=5))
+@settings(max_examples=250, deadline=None)
+async def test_whatever_comes_the_socket_answers_or_ends_with_a_code_and_a_reason(
+    is_acknowledged: bool, frames: list[object]
+) -> None:
     async with opened() as socket:
+        if is_acknowledged:
+            await socket.init()
         for frame in frames:
             await socket.send_text(json.dumps(frame))
         await socket.send(type="ping", payload={"is": "there"})
