@@ -1,18 +1,22 @@
 // Follows a room with one of the npm clients as it comes, and gives up when the client does. Each line that it prints is
 // a JSON object, whose `type` is connected, confirmed (a receipt was signed), closed (with a code) or heard.
 //   SALAS_URL, TOKEN, ROOM_ID, AFTER, UNTIL (the last sequence, if any) and the client's name as the only argument
+//   STUBBORN: with the options that docs/guarantees.md recommends, under which it never gives up
 import { ApolloClient, ApolloLink, gql, InMemoryCache } from '@apollo/client';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client, gql as urqlGql, subscriptionExchange } from '@urql/core';
 import { createClient } from 'graphql-ws';
 
-const { SALAS_URL, TOKEN, ROOM_ID, AFTER, UNTIL } = process.env;
+const { SALAS_URL, TOKEN, ROOM_ID, AFTER, UNTIL, STUBBORN } = process.env;
 const document = `subscription ($roomId: ID!, $after: String) {
   messages(roomId: $roomId, after: $after) { sequence cursor message { text idempotencyKey } }
 }`;
 const variables = { roomId: ROOM_ID, after: AFTER };
 
+const retryWait = () => new Promise((go) => setTimeout(go, 300 + 700 * Math.random()));
+const options = STUBBORN ? { retryAttempts: Infinity, shouldRetry: () => true, retryWait } : {};
 const socket = createClient({
+  ...options,
   url: SALAS_URL.replace(/^http/, 'ws'),
   connectionParams: { authorization: `Bearer ${TOKEN}` },
   on: {

@@ -21,17 +21,19 @@ class NpmFollower:
     The last ``ON_THE_WAY`` receipts that it signed may have been cut off too, and then confirmed nothing.
     """
 
-    def __init__(self, name: str, address: Address, room: Room, token: str) -> None:
+    def __init__(self, name: str, address: Address, room: Room, token: str, *, is_stubborn: bool) -> None:
         self.hearing = Hearing()
         self.ends: Counter[str] = Counter()
         self._name = name
         self._address = address
         self._room = room
         self._token = token
+        self._is_stubborn = is_stubborn
         self._receipts = deque([0], maxlen=ON_THE_WAY + 1)  # the highest sequence heard when each was signed
 
     async def run(self) -> None:
-        async with npm_client(self._name, self._address.graphql_url, self._token, self._room) as client:
+        url, is_stubborn = self._address.graphql_url, self._is_stubborn
+        async with npm_client(self._name, url, self._token, self._room, is_stubborn=is_stubborn) as client:
             async for line in client.lines():
                 self._note(line)
             self.ends[f"{self._name} gave up"] += 1

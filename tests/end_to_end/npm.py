@@ -35,16 +35,23 @@ class NpmClient:
 
 @asynccontextmanager
 async def npm_client(
-    name: str, graphql_url: str, token: str, room: Room, until: int | None = None
+    name: str, graphql_url: str, token: str, room: Room, *, until: int | None = None, is_stubborn: bool = False
 ) -> AsyncIterator[NpmClient]:
-    """Client ``name``, which ends by itself, with status 0, after the sequence ``until``; with 1 when it gives up."""
+    """Client ``name``, which ends by itself, with status 0, after the sequence ``until``; with 1 when it gives up.
+
+    A stubborn one has the options that docs/guarantees.md recommends, and does not give up.
+    """
     node = shutil.which("node")
     assert node, "Node is part of what `make test` sets up"
     variables = {"SALAS_URL": graphql_url, "TOKEN": token, "ROOM_ID": room_id(room), "AFTER": log_cursor(room.pk, 0)}
+    if until is not None:
+        variables["UNTIL"] = str(until)
+    if is_stubborn:
+        variables["STUBBORN"] = "yes"
     process = await asyncio.create_subprocess_exec(
         *(node, "--import", "./examples/node-websocket.mjs", "tests/follow.mjs", name),
         cwd=FRONTEND,
-        env=os.environ | variables | ({} if until is None else {"UNTIL": str(until)}),
+        env=os.environ | variables,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
