@@ -1,4 +1,5 @@
-"""``make bench``: sends and deliveries per second for one room with a hundred followers, both ways to run.
+"""``make bench``: sends and deliveries per second for one room with a hundred followers, both ways to run; and what
+those who never read cost a thousand others.
 
 The load comes from this process, in Python on the same machine: the rates are what the two manage together, good for
 comparing two versions in turn, not for saying what a server can do at most. The processor time is the server's alone.
@@ -16,6 +17,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
+from tests.bench import slow_readers  # noqa: E402
 from tests.bench.load import FOLLOWED_SENDS, FOLLOWERS, SENDERS, SENDS, Round, measured  # noqa: E402
 from tests.bench.servers import embedded, scaled_out  # noqa: E402
 
@@ -32,6 +34,8 @@ def main() -> None:
                 rounds[name].append(asyncio.run(measured(server)))
     for name in ways:
         show(name, rounds[name])
+    with scaled_out() as server:
+        slow_readers.show(*asyncio.run(slow_readers.measured(server)))
 
 
 def show(name: str, rounds: list[Round]) -> None:
