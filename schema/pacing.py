@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+FIRST_RECEIPT_BYTES = 8 * 1024
+
 Positions = dict[str, int]
 
 
@@ -48,9 +50,13 @@ class Window:
 
     @property
     def wants_receipt_now(self) -> bool:
-        """Whether so much was sent since the last ping, or in all, that the next should not wait."""
+        """Whether so much was sent since the last ping, or in all, that the next should not wait.
+
+        While none is on its way it takes little: a client that is cut again and again still comes further each time.
+        """
         unreceipted = self._sent_bytes - self._receipted_bytes
-        return unreceipted >= self._limit_bytes // 4 or (self.is_full and unreceipted > 0)
+        much = self._limit_bytes // 4 if self._receipts else min(FIRST_RECEIPT_BYTES, self._limit_bytes // 4)
+        return unreceipted >= much or (self.is_full and unreceipted > 0)
 
     @property
     def has_unreceipted(self) -> bool:
