@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-FIRST_RECEIPT_BYTES = 8 * 1024
+FIRST_WINDOW_BYTES = 8 * 1024
 
 Positions = dict[str, int]
 
@@ -30,11 +30,15 @@ class Receipt:
 class Window:
     """At most ``limit_bytes`` in flight, give or take the message that reaches it.
 
+    It begins small and doubles with each receipt, as TCP does (RFC 5681, section 3.1): a client whose connections are
+    cut again and again after a few kilobytes signs something on each of them, and comes further.
+
     ``waiting_since``: since when the client has owed a receipt without signing any; None when it owes none.
     """
 
     def __init__(self, limit_bytes: int, now: float) -> None:
         self._limit_bytes = limit_bytes
+        self._allowed_bytes = min(FIRST_WINDOW_BYTES, limit_bytes)
         self._sent_bytes = 0
         self._confirmed_bytes = 0
         self._receipted_bytes = 0
@@ -46,17 +50,13 @@ class Window:
 
     @property
     def is_full(self) -> bool:
-        return self._sent_bytes - self._confirmed_bytes >= self._limit_bytes
+        return self._sent_bytes - self._confirmed_bytes >= self._allowed_bytes
 
     @property
     def wants_receipt_now(self) -> bool:
-        """Whether so much was sent since the last ping, or in all, that the next should not wait.
-
-        While none is on its way it takes little: a client that is cut again and again still comes further each time.
-        """
+        """Whether so much was sent since the last ping, or in all, that the next should not wait."""
         unreceipted = self._sent_bytes - self._receipted_bytes
-        much = self._limit_bytes // 4 if self._receipts else min(FIRST_RECEIPT_BYTES, self._limit_bytes // 4)
-        return unreceipted >= much or (self.is_full and unreceipted > 0)
+        return unreceipted >= self._allowed_bytes // 4 or (self.is_full and unreceipted > 0)
 
     @property
     def has_unreceipted(self) -> bool:
@@ -86,6 +86,7 @@ class Window:
         confirmed: Positions = {}
         if number is None or not any(receipt.number == number for receipt in self._receipts):
             return confirmed
+        self._allowed_bytes = min(2 * self._allowed_bytes, self._limit_bytes)
         while self._receipts and self._receipts[0].number <= number:
             receipt = self._receipts.popleft()
             self._confirmed_bytes = receipt.sent_bytes

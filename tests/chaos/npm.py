@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+import time
+from collections import Counter
 from math import inf
 from typing import Any
 
@@ -12,13 +13,13 @@ from tests.chaos.record import Said
 from tests.chaos.sockets import Address
 from tests.end_to_end.npm import RESUMABLE, npm_client
 
-ON_THE_WAY = 2
+LOST_ON_THE_WAY_SECONDS = 2.0
 
 
 class NpmFollower:
     """Hears again, after a cut, what it had not confirmed; ``resumable`` hears nothing again.
 
-    The last ``ON_THE_WAY`` receipts that it signed may have been cut off too, and then confirmed nothing.
+    What it signed shortly before it noticed the cut may have been cut off too, and then confirmed nothing.
     """
 
     def __init__(self, name: str, address: Address, room: Room, token: str, *, is_stubborn: bool) -> None:
@@ -29,7 +30,9 @@ class NpmFollower:
         self._room = room
         self._token = token
         self._is_stubborn = is_stubborn
-        self._receipts = deque([0], maxlen=ON_THE_WAY + 1)  # the highest sequence heard when each was signed
+        self._receipts: list[tuple[float, int]] = []  # when each was signed, and the sequence heard last by then
+        self._last = 0
+        self._cut_at: float | None = None
 
     async def run(self) -> None:
         url, is_stubborn = self._address.graphql_url, self._is_stubborn
@@ -41,10 +44,18 @@ class NpmFollower:
     def _note(self, line: dict[str, Any]) -> None:
         match line["type"]:
             case "connected" if self.hearing.highest.value:
-                self.hearing.begin_again(confirmed=inf if self._name == RESUMABLE else self._receipts[0])
+                self.hearing.begin_again(confirmed=inf if self._name == RESUMABLE else self._confirmed)
+                self._last, self._cut_at = 0, None
             case "confirmed":
-                self._receipts.append(self.hearing.highest.value)
+                self._receipts.append((time.monotonic(), self._last))
             case "closed":
+                self._cut_at = self._cut_at or time.monotonic()  # closed again: it did not even get so far
                 self.ends[str(line["code"])] += 1
             case "heard":
+                self._last = line["sequence"]
                 self.hearing.note(Said(line["sequence"], line["key"], line["text"]))
+
+    @property
+    def _confirmed(self) -> int:
+        until = (self._cut_at or 0.0) - LOST_ON_THE_WAY_SECONDS
+        return max((last for signed_at, last in self._receipts if signed_at <= until), default=0)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from schema.pacing import FIRST_RECEIPT_BYTES, Window
+from schema.pacing import FIRST_WINDOW_BYTES, Window
 
 
 def window(limit_bytes: int = 100) -> Window:
@@ -89,17 +89,18 @@ def test_a_receipt_is_due_at_once_after_a_quarter_of_the_window() -> None:
     assert (it.has_unreceipted, it.wants_receipt_now) == (False, False)
 
 
-def test_the_first_receipt_is_due_sooner_than_those_that_follow_one_on_its_way() -> None:
-    it = window(limit_bytes=1024 * 1024)
-    it.sent(FIRST_RECEIPT_BYTES - 1)
-    assert not it.wants_receipt_now
-    it.sent(1)
-    assert it.wants_receipt_now
-    number = it.ping(now=0)
-    it.sent(FIRST_RECEIPT_BYTES)
-    assert not it.wants_receipt_now
-    it.pong(number, now=1)
-    assert it.wants_receipt_now
+def test_it_begins_small_and_doubles_with_each_receipt() -> None:
+    limit = 4 * FIRST_WINDOW_BYTES
+    it = window(limit_bytes=limit)
+    for allowed in (limit // 4, limit // 2, limit, limit):
+        it.sent(allowed // 4)
+        assert it.wants_receipt_now
+        it.sent(allowed - allowed // 4 - 1)
+        assert not it.is_full
+        it.sent(1)
+        assert it.is_full
+        it.pong(it.ping(now=0), now=0)
+        assert not it.is_full
 
 
 def test_whatever_happens_nothing_is_confirmed_before_it_was_sent_and_nothing_falls() -> None:
