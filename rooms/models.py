@@ -10,9 +10,12 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .constraints import CONTROLS, CONTROLS_BUT_NEW_LINE_AND_TAB, fit
+
 ROOM_NAME_MAX_LENGTH = 80
 DISPLAY_NAME_MAX_LENGTH = 40
 TEXT_MAX_LENGTH = 4000
+TEXT_MAX_LENGTH_WITH_WHITE_SPACE = 8000
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
 
 
@@ -99,6 +102,7 @@ class Guest(models.Model):
     class Meta:
         verbose_name = _("guest")
         verbose_name_plural = _("guests")
+        constraints = (fit("display_name", "guest_name_fit", controls=CONTROLS, max_length=DISPLAY_NAME_MAX_LENGTH),)
 
     def __str__(self) -> str:
         return self.display_name
@@ -188,7 +192,7 @@ class Member(models.Model):
                 condition=Q(user__isnull=False, guest__isnull=True) | Q(user__isnull=True, guest__isnull=False),
             ),
             models.CheckConstraint(name="member_role_known", condition=Q(role__in=MemberRole.values)),
-            models.CheckConstraint(name="member_named", condition=~Q(display_name="")),
+            fit("display_name", "member_name_fit", controls=CONTROLS, max_length=DISPLAY_NAME_MAX_LENGTH),
         )
 
     def __str__(self) -> str:
@@ -226,7 +230,7 @@ class Message(models.Model):
     )
     sequence = models.PositiveIntegerField(_("sequence"), editable=False)
     changed_sequence = models.PositiveIntegerField(_("sequence of the latest change"), editable=False)
-    text = models.CharField(_("text"), max_length=TEXT_MAX_LENGTH, null=True)
+    text = models.CharField(_("text"), max_length=TEXT_MAX_LENGTH_WITH_WHITE_SPACE, null=True)
     sent_at = models.DateTimeField(_("sent at"), default=timezone.now, editable=False)
     edited_at = models.DateTimeField(_("edited at"), null=True, editable=False)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, editable=False)
@@ -247,9 +251,10 @@ class Message(models.Model):
                 condition=Q(deleted_at__isnull=True, text__isnull=False)
                 | Q(deleted_at__isnull=False, text__isnull=True),
             ),
-            models.CheckConstraint(name="message_text_not_empty", condition=Q(text__isnull=True) | ~Q(text="")),
+            fit("text", "message_text_fit", controls=CONTROLS_BUT_NEW_LINE_AND_TAB, max_length=TEXT_MAX_LENGTH),
             models.CheckConstraint(
-                name="message_text_not_too_long", condition=LessThanOrEqual(Length("text"), TEXT_MAX_LENGTH)
+                name="message_text_not_too_long",
+                condition=LessThanOrEqual(Length("text"), TEXT_MAX_LENGTH_WITH_WHITE_SPACE),
             ),
         )
 
