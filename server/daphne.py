@@ -177,6 +177,12 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         if self.channel is not None:
             self.channel.persistent = False
 
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Say as plain text what Daphne has a page for: no application puts its headers on that."""
+        headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
+        self.handle_reply({"type": "http.response.body", "body": f"{status} {status_text.decode()}: {body}".encode()})
+
     def handle_reply(self, message: dict[str, Any]) -> None:
         if self.server.is_draining and message.get("type") == "http.response.start" and self.channel is not None:
             self.channel.persistent = False

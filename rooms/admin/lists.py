@@ -131,8 +131,13 @@ def short(moment: datetime | None) -> str | None:
     return None if moment is None else date_format(localtime(moment), "SHORT_DATETIME_FORMAT")
 
 
+def isolated(text: object) -> SafeString:
+    """What people wrote, escaped, and with a direction of its own: it does not turn what stands beside it around."""
+    return format_html("<bdi>{}</bdi>", text)
+
+
 def link(text: object, address: str) -> SafeString:
-    return format_html('<a href="{}">{}</a>', address, text)
+    return format_html('<a href="{}">{}</a>', address, isolated(text))
 
 
 def link_to(page: str, pk: int, text: object) -> SafeString:

@@ -23,7 +23,7 @@ from rooms.models import Member, Message
 from rooms.selectors import VIEW_EVERYTHING
 
 from .filters import RoomFilter, room_id_of
-from .lists import ReadOnlyAdmin, link_to, short
+from .lists import ReadOnlyAdmin, isolated, link_to, short
 
 EXCERPT_LENGTH = 120
 
@@ -71,11 +71,13 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
 
     @admin.display(description=_("text"))
     def excerpt(self, message: Message) -> str:
-        return gettext("(deleted)") if message.text is None else Truncator(message.text).chars(EXCERPT_LENGTH)
+        if message.text is None:
+            return gettext("(deleted)")
+        return isolated(Truncator(message.text).chars(EXCERPT_LENGTH))
 
     @admin.display(description=_("text"))
     def body(self, message: Message) -> str:
-        return gettext("(deleted)") if message.text is None else message.text
+        return gettext("(deleted)") if message.text is None else isolated(message.text)
 
     @admin.display(description=_("author"))
     def author_column(self, message: Message) -> SafeString:

@@ -115,6 +115,16 @@ async def test_what_is_said_is_shown_as_text(embedded_server: Salas, new_page: N
     await expect(log(page).locator("img")).to_have_count(0)
 
 
+async def test_what_is_said_has_a_direction_of_its_own(embedded_server: Salas, new_page: NewPage) -> None:
+    room = await embedded_server.acall(make_room, name="חדר")
+    page = await enter(await new_page(), embedded_server, room, "אנה")
+    await say(page, "שלום!")
+    for shown in (log(page).get_by_text("אנה"), log(page).get_by_text("שלום!"), page.get_by_role("heading")):
+        await expect(shown).to_have_css("direction", "rtl")
+        await expect(shown).to_have_css("unicode-bidi", "isolate")
+    await expect(page).to_have_title("\u2068חדר\u2069 · Salas")
+
+
 async def test_what_was_said_while_the_server_was_away_is_heard(make_servers: MakeServers, new_page: NewPage) -> None:
     server = make_servers()[0]
     room = await server.acall(make_room)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
 
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, Request, async_playwright
 
 from tests.services import chromium
 
@@ -32,15 +33,20 @@ async def browser() -> AsyncIterator[Browser]:
 async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
     """What opens a page as another person would: with cookies and storage of its own.
 
-    A test whose pages throw where nobody catches fails at its end.
+    A test fails at its end when its pages throw where nobody catches, do what their Content-Security-Policy forbids, or
+    ask anything of another site than the one that they are of.
     """
     thrown: list[str] = []
+    violations: list[str] = []
+    outside: list[str] = []
     contexts = []
 
     async def open_page() -> Page:
         contexts.append(context := await browser.new_context())
         context.set_default_timeout(TIMEOUT_MILLISECONDS)
         page = await context.new_page()
+        page.on("console", lambda message: violations.append(message.text) if is_violation(message.text) else None)
+        page.on("request", lambda request: None if is_own(request) else outside.append(request.url))
         page.on("pageerror", lambda error: thrown.append(str(error)))
         return page
 
@@ -48,3 +54,16 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
     for context in contexts:
         await context.close()
     assert not thrown, f"uncaught in a page: {thrown}"
+    assert not violations, f"against the Content-Security-Policy: {violations}"
+    assert not outside, f"asked of another site: {outside}"
+
+
+def is_violation(said: str) -> bool:
+    """What Chromium says on the console, of workers too."""
+    return "Content Security Policy" in said or "Permissions-Policy" in said or "Permissions policy" in said
+
+
+def is_own(request: Request) -> bool:
+    """Whether it goes to a server of this machine; ``data:`` and ``blob:`` go nowhere."""
+    url = urlsplit(request.url)
+    return url.scheme in {"data", "blob"} or url.hostname == "127.0.0.1"

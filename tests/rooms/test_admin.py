@@ -368,7 +368,18 @@ def test_a_deleted_message_is_shown_without_a_text(admin_client: Client) -> None
 def test_a_message_is_shown_as_text(admin_client: Client) -> None:
     message = message_in(make_room(), "<script>alert(1)</script>")
     for url in (page("message_changelist"), page("message_change", message.pk), page("message_delete", message.pk)):
-        assert "<script>alert(1)" not in admin_client.get(url).content.decode()
+        shown = admin_client.get(url).content.decode()
+        assert "<script>alert(1)" not in shown
+        assert "<bdi>&lt;script&gt;alert(1)&lt;/script&gt;</bdi>" in shown
+
+
+def test_a_name_is_shown_as_text_with_a_direction_of_its_own(admin_client: Client) -> None:
+    room = make_room()
+    message = send(make_guest(room, "<i>Ana"), room).message
+    for url in (page("message_changelist"), page("message_delete", message.pk)):
+        shown = admin_client.get(url).content.decode()
+        assert "<i>Ana" not in shown
+        assert "<bdi>&lt;i&gt;Ana</bdi>" in shown
 
 
 def test_messages_are_neither_written_nor_changed(admin_client: Client) -> None:

@@ -35,6 +35,8 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
         case "/deaf":
             tell("waits")
             await asyncio.Event().wait()
+        case "/raises":
+            raise RuntimeError("a bug")
         case "/hold-up":
             tell("waits")
             time.sleep(3600)  # noqa: ASYNC251

@@ -173,6 +173,14 @@ async def test_no_socket_is_left_without_an_application(served: Served, ending: 
         assert await closed(socket) == (1013, "Internal error: come back")
 
 
+async def test_an_application_that_fails_is_no_page(served: Served) -> None:
+    async with httpx.AsyncClient() as client:
+        response = await client.get(f"{served.url}/raises")
+    assert response.status_code == 500
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "a bug" not in response.text
+
+
 async def test_a_message_that_is_too_big_is_refused_in_words(served: Served) -> None:
     async with connect(f"{served.websocket_url}/ignores") as socket:
         await socket.send("x" * MEGABYTE)

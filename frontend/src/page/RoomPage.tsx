@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { Composer } from './Composer';
 import { useConnection } from './connection';
 import { Link } from './Link';
+import { isolated } from './isolated';
 import { messagesInOrder } from './log';
 import { MessageList } from './MessageList';
 import { entrarPath } from './route';
@@ -21,7 +22,7 @@ export function RoomPage({ slug }: { slug: string }) {
   const { isAtEnd, onScroll, goToEnd } = useStickToEnd(scroller, messages[0]?.id);
 
   useEffect(() => {
-    document.title = `${room?.name ?? slug} · Salas`;
+    document.title = `${isolated(room?.name ?? slug)} · Salas`;
   }, [room?.name, slug]);
 
   async function loadEarlier() {
@@ -83,7 +84,7 @@ interface HeaderProps {
 
 function RoomHeader({ slug, room, actions, onRefusal }: HeaderProps) {
   async function leave() {
-    if (window.confirm(`Sair da sala ${room?.name}?`)) onRefusal(await actions.leave());
+    if (window.confirm(`Sair da sala ${isolated(room?.name ?? slug)}?`)) onRefusal(await actions.leave());
   }
   return (
     <header>

@@ -1,0 +1,62 @@
+"""The admin in a real Chromium, under the Content-Security-Policy: the fixture fails what is against it."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from playwright.async_api import Page, expect
+
+from tests.people import make_guest, make_member, make_room, send
+from tests.plugins.browser import NewPage
+from tests.services.salas import Salas
+
+PAGES = [
+    "rooms/room/",
+    "rooms/room/add/",
+    "rooms/member/",
+    "rooms/guest/",
+    "rooms/message/",
+    "auth/user/",
+    "auth/user/add/",
+    "auth/group/add/",
+    "password_change/",
+    "no/such/page/",
+]
+PASSWORD = "correct horse battery staple"
+
+
+async def log_in(page: Page, server: Salas, name: str) -> None:
+    await page.goto(f"{server.url}/admin/")
+    await page.get_by_label("Username").fill(name)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_role("heading", name="Site administration")).to_be_visible()
+
+
+async def test_every_kind_of_page(embedded_server: Salas, new_page: NewPage) -> None:
+    room = await embedded_server.acall(make_room, name="Books")
+    await embedded_server.acall(make_member, room)
+    message = (await embedded_server.acall(lambda: send(make_guest(room), room))).message
+    await embedded_server.acall(lambda: User.objects.create_superuser("pages", password=PASSWORD))
+    page = await new_page()
+    await log_in(page, embedded_server, "pages")
+    changes = [
+        f"rooms/room/{room.pk}/change/",
+        f"rooms/member/{message.author_id}/change/",
+        f"rooms/guest/{message.author.guest_id}/change/",
+        f"rooms/message/{message.pk}/change/",
+        f"rooms/message/{message.pk}/delete/",
+    ]
+    for path in [*PAGES, *changes]:
+        await page.goto(f"{embedded_server.url}/admin/{path}")
+        await expect(page.locator("h1, #site-name").first).to_be_visible()
+
+
+async def test_a_room_is_made_with_the_help_of_scripts(embedded_server: Salas, new_page: NewPage) -> None:
+    await embedded_server.acall(lambda: User.objects.create_superuser("maker", password=PASSWORD))
+    page = await new_page()
+    await log_in(page, embedded_server, "maker")
+    await page.goto(f"{embedded_server.url}/admin/rooms/room/add/")
+    await page.get_by_label("Name:").press_sequentially("Poems and songs")
+    await expect(page.get_by_label("Slug:")).to_have_value("poems-and-songs")
+    await page.get_by_role("button", name="Save and continue editing").click()
+    await expect(page.locator(".messagelist")).to_contain_text("Poems and songs")
