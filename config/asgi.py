@@ -29,6 +29,8 @@ from schema.receipts import Receipts  # noqa: E402
 from schema.schema import schema  # noqa: E402
 from schema.transport import Transport, refuse  # noqa: E402
 
+from .https import seen_through_proxies  # noqa: E402
+
 broker = Broker(channel_layers[DEFAULT_CHANNEL_LAYER])
 hub = Hub(DatabaseLog(), broker)
 receipts = Receipts(caches[DEFAULT_CACHE_ALIAS])
@@ -38,8 +40,8 @@ websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI appli
 ]
 router = ProtocolTypeRouter(
     {
-        "http": undisturbed(django_application),
-        "websocket": URLRouter(websocket_routes),
+        "http": seen_through_proxies(undisturbed(django_application)),
+        "websocket": seen_through_proxies(cast("Any", URLRouter(websocket_routes))),
     }
 )
 

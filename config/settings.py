@@ -10,13 +10,15 @@ import contextlib
 import os
 import secrets
 import tempfile
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from .limits import Limits
+from .production import is_production, require_fit
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 FRONTEND_DIR = BASE_DIR / "frontend"
@@ -38,11 +40,31 @@ def secret_key_kept_in(path: Path) -> str:
     return path.read_text().strip()
 
 
-SECRET_KEY: str = env.str("SECRET_KEY", default="") or secret_key_kept_in(BASE_DIR / ".secret_key")
+def networks(value: str) -> list[IPv4Network | IPv6Network]:
+    """The addresses and networks in a list with commas; ``none`` is the list without any."""
+    try:
+        return [ip_network(each.strip()) for each in value.split(",") if each.strip() not in {"", "none"}]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"TRUSTED_PROXIES={value!r}: {error}") from error
+
+
 DEBUG: bool = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+PRODUCTION = is_production(ALLOWED_HOSTS)
+SECRET_KEY: str = env.str("SECRET_KEY", default="")
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
+HTTPS: bool = env.bool("HTTPS", default=PRODUCTION)
+TRUSTED_PROXIES = networks(env.str("TRUSTED_PROXIES", default=""))
 LIMITS = Limits.from_environment(os.environ)
-TRUSTED_PROXIES = [ip_network(each) for each in env.list("TRUSTED_PROXIES", default=[])]
+if PRODUCTION:
+    require_fit(
+        allowed_hosts=ALLOWED_HOSTS,
+        debug=DEBUG,
+        secret_keys=[SECRET_KEY, *SECRET_KEY_FALLBACKS],
+        https=HTTPS,
+        proxies=TRUSTED_PROXIES if env.str("TRUSTED_PROXIES", default="") else None,
+    )
+SECRET_KEY = SECRET_KEY or secret_key_kept_in(BASE_DIR / ".secret_key")
 
 INSTALLED_APPS = [
     "daphne",
@@ -165,6 +187,14 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_USE_FINDERS = True  # the front-end build is served from where Vite put it, without collectstatic
 DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": FRONTEND_DIR / "dist" / "manifest.json"}}
 
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)  # may be other people's
+SECURE_HSTS_PRELOAD: bool = env.bool("HSTS_PRELOAD", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# The prefix keeps other hosts of the same domain from setting these cookies (RFC 6265bis, section 4.1.3.2).
+SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS else "csrftoken"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30  # a guest in a browser stays that guest for thirty days
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])

@@ -26,6 +26,11 @@ def client_address(peer: str | None, forwarded_for: str | None) -> str | None:
     return None if address is None else str(address)
 
 
+def is_trusted_proxy(peer: str | None) -> bool:
+    """Whether the other end of a connection (None: a Unix socket) is one of ``settings.TRUSTED_PROXIES``."""
+    return _is_trusted(_parsed(peer or ""))
+
+
 def _is_trusted(address: Address | None) -> bool:
     """No address is that of a Unix socket, which only a proxy on this machine can reach."""
     if address is None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,6 +102,18 @@ def test_a_lock_keeps_what_the_project_declares(lock: str, place: dict[str, str]
     for requirement in map(Requirement, DECLARED[lock]):
         if requirement.marker is None or requirement.marker.evaluate(place):
             assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement
+
+
+@pytest.mark.parametrize("requirement", [*DECLARED["run"], *DECLARED["test"]])
+def test_what_is_installed_is_not_below_its_floor(requirement: str) -> None:
+    wanted = Requirement(requirement)
+    if wanted.marker is None or wanted.marker.evaluate():
+        assert wanted.specifier.contains(version(wanted.name)), f"{wanted} is wanted, {version(wanted.name)} is here"
+
+
+def test_every_dependency_has_a_floor() -> None:
+    declared = [Requirement(each) for group in DECLARED.values() for each in group]
+    assert [str(each) for each in declared if not any(part.operator == ">=" for part in each.specifier)] == []
 
 
 @pytest.mark.parametrize(("smaller", "larger"), [("run", "test"), ("test", "check")])
