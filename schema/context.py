@@ -23,6 +23,7 @@ from rooms.selectors import Standing, standings
 from rooms.threads import in_database
 
 from .receipts import Progress
+from .tracing import note_viewer
 
 GUEST_IN_SESSION = "guest_id"
 
@@ -52,10 +53,12 @@ class Context:
     def __post_init__(self) -> None:
         # Without its cache: what somebody may do can change while a subscription lives.
         self.standings = DataLoader(self._load_standings, cache=False)
+        note_viewer(self.viewer.key)
 
     def become(self, viewer: Viewer) -> None:
         self.viewer = viewer
         self.remember(viewer)
+        note_viewer(viewer.key)
 
     async def _load_standings(self, rooms: list[Room]) -> list[Standing]:
         found = await in_database(standings, self.viewer, rooms)

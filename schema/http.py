@@ -33,6 +33,7 @@ from .errors import MASKED, presented, refusal_presented
 from .origins import is_trusted_origin
 from .requests import json_object, operation_request
 from .schema import schema
+from .tracing import traced
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,19 @@ def graphql_view(page_template: str) -> Any:
     view = GraphQLView.as_view(
         schema=schema, graphql_ide=None, allow_queries_via_get=False, page_template=page_template
     )
-    return csrf_exempt(view)
+    return csrf_exempt(_traced(view))
+
+
+def _traced(view: Any) -> Any:
+    """The view, with a line in the log for each request."""
+
+    async def serve(request: HttpRequest) -> HttpResponseBase:
+        with traced("HTTP") as trace:
+            response: HttpResponseBase = await view(request)
+            trace.status = response.status_code
+            return response
+
+    return serve
 
 
 def undisturbed(application: Any) -> Any:

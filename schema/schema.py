@@ -13,6 +13,7 @@ from .errors import log_unexpected
 from .mutations import Mutation
 from .queries import Query
 from .subscriptions import Subscription
+from .tracing import note_operation
 from .types import Member, Message, Room
 
 
@@ -23,6 +24,14 @@ class RequireOperationName(SchemaExtension):
         context = self.execution_context
         if context._provided_operation_name is None and _operations(context.graphql_document) > 1:
             context.pre_execution_errors = [GraphQLError("`operationName` must say which of the operations is meant.")]
+        yield
+
+
+class NoteOperationName(SchemaExtension):
+    """Tell the log what is executed."""
+
+    def on_execute(self) -> Iterator[None]:
+        note_operation(self.execution_context.operation_name)
         yield
 
 
@@ -41,5 +50,5 @@ schema = Schema(
     mutation=Mutation,
     subscription=Subscription,
     types=[Room, Member, Message],
-    extensions=[RequireOperationName],
+    extensions=[RequireOperationName, NoteOperationName],
 )

@@ -49,9 +49,11 @@ from .messages import authorization_in, id_of, message_in, payload_of
 from .pacing import Window
 from .receipts import Progress, Receipts, operation_key
 from .requests import OperationRequest, operation_request
+from .tracing import note_viewer, traced
 
 logger = logging.getLogger(__name__)
 
+WENT_WITHOUT_A_WORD = 1006
 LEFT_ON_PURPOSE = (1000, 1001, 1005)  # RFC 6455, section 7.4.1: the client is done, or its page is going away
 
 
@@ -139,6 +141,11 @@ class Socket:
 
     async def run(self) -> None:
         """Serve until the client leaves or the socket is closed. Never raises but on cancellation."""
+        with traced("Socket") as trace:
+            trace.status = await self._run()
+
+    async def _run(self) -> int:
+        """Serve until the end; return the code of the close: ours, or the client's (1006: it went without one)."""
         reading = asyncio.create_task(self._read())
         self._soon(self._watch_receipts())
         self._soon(self._watch_drain())
@@ -149,12 +156,14 @@ class Socket:
             if self._ending.done():
                 closed = self._ending.result()
                 await self._send_event({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
+                return closed.code
         finally:
             timer.cancel()
             if self._receipt_timer is not None:
                 self._receipt_timer.cancel()
             await self._end_operations()
             await _cancelled(reading, *self._background)
+        return self._leave_code or WENT_WITHOUT_A_WORD
 
     async def _read(self) -> None:
         while (event := await self._receive())["type"] == "websocket.receive":
@@ -226,15 +235,19 @@ class Socket:
 
     async def _operate(self, operation_id: str, request: OperationRequest, progress: Progress) -> None:
         """Run one operation to its end, which the client is told unless it ended the operation itself."""
-        try:
-            await self._stream(operation_id, request, progress)
-        except Closed as closed:
-            self._end(closed)
-        except Exception:
-            logger.exception("An operation failed outside of its resolvers")
-            self._end(Closed(TRY_AGAIN, "Internal error"))
+        with traced("Operation") as trace:
+            try:
+                trace.status = await self._stream(operation_id, request, progress)
+            except Closed as closed:
+                trace.status = closed.code
+                self._end(closed)
+            except Exception:
+                trace.status = TRY_AGAIN
+                logger.exception("An operation failed outside of its resolvers")
+                self._end(Closed(TRY_AGAIN, "Internal error"))
 
-    async def _stream(self, operation_id: str, request: OperationRequest, progress: Progress) -> None:
+    async def _stream(self, operation_id: str, request: OperationRequest, progress: Progress) -> str:
+        """Run one operation to its end; return how the client was told of that."""
         viewer = await self._viewer()
         progress.key = operation_key(viewer, operation_id, request)
         context = Context(
@@ -257,9 +270,10 @@ class Socket:
                 _require_uninterrupted(result)
                 if _is_request_error(result):
                     await self._finish(operation_id, {"type": "error", "payload": _presented(result.errors)})
-                    return
+                    return "error"
                 await self._send_next(operation_id, _execution_result(result), progress.position)
         await self._finish(operation_id, {"type": "complete"})
+        return "complete"
 
     async def _send_next(self, operation_id: str, payload: dict[str, Any], position: int | None) -> None:
         """Send a result once there is room for it. Until then the log is the buffer, and the cursor waits."""
@@ -345,7 +359,9 @@ class Socket:
         if self._session_key is None and self._authorization is None:
             return NOBODY
         try:
-            return await in_database(authenticate, session_of(self._session_key), self._authorization)
+            viewer = await in_database(authenticate, session_of(self._session_key), self._authorization)
+            note_viewer(viewer.key)
+            return viewer
         except Refusal as refusal:
             raise Closed(FORBIDDEN, f"Forbidden: {refusal.message}") from refusal
 

@@ -1,24 +1,82 @@
-"""What ties the lines of a log to the request that they are about: an id, which the client is told as well.
+"""One line of the log for each request, each operation of a socket, and each socket's end.
 
-The id is set where a request begins: an HTTP request, or an operation of a socket. It goes wherever the request's
-context goes: into its tasks and its threads.
+A line says who (``user:5``), which operation, how long and how it ended; never what was said or shown: no token,
+cookie, variable or text. It carries the request's id, which the client is told as well.
+
+Concurrency: a trace belongs to the task that began it, and goes wherever its context goes: into tasks and threads.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
 
 REQUEST_ID_BYTES = 8
+OPERATION_NAME_MAX_LENGTH = 64
+FIELDS = ("request_id", "operation", "viewer", "status", "seconds")
+"""What a record may carry beside its message."""
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Empty where nothing was asked for: at the start, in the background."""
 
 
+@dataclass
+class Trace:
+    """``status`` is of HTTP, or the code that a socket closed with, or how its operation ended."""
+
+    viewer: str = "nobody"
+    operation: str = ""
+    status: str | int = ""
+
+
+_trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
 def new_request_id() -> str:
     """Return 16 hexadecimal digits at random. Never what a client sends: that could be anything, in every line."""
     return secrets.token_hex(REQUEST_ID_BYTES)
+
+
+@contextmanager
+def traced(what: str) -> Iterator[Trace]:
+    """Give ``what`` an id, and write a line about it when it ends.
+
+    Within, ``note_viewer`` and ``note_operation`` say more of it.
+    """
+    trace = Trace()
+    request_id.set(new_request_id())
+    before = _trace.set(trace)
+    began = time.monotonic()
+    try:
+        yield trace
+    except asyncio.CancelledError:
+        trace.status = trace.status or "cancelled"
+        raise
+    except BaseException:
+        trace.status = trace.status or "failed"
+        raise
+    finally:
+        _trace.reset(before)
+        _write(what, trace, time.monotonic() - began)
+
+
+def note_viewer(key: str | None) -> None:
+    if trace := _trace.get():
+        trace.viewer = key or "nobody"
+
+
+def note_operation(name: str | None) -> None:
+    """``name`` is that of an operation in a valid document, and so a Name of GraphQL: letters, digits, underscores."""
+    if trace := _trace.get():
+        trace.operation = (name or "")[:OPERATION_NAME_MAX_LENGTH]
 
 
 class RequestIdFilter(logging.Filter):
@@ -27,3 +85,8 @@ class RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
         return True
+
+
+def _write(what: str, trace: Trace, seconds: float) -> None:
+    fields = {**vars(trace), "seconds": round(seconds, 6)}
+    logger.info("%s %s by %s: %s", what, trace.operation or "without a name", trace.viewer, trace.status, extra=fields)

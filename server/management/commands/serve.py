@@ -27,6 +27,13 @@ OPENING_SECONDS = 5
 KEPT_FOR_WORKERS = ("drain_seconds", "spread_seconds", "http_timeout", "max_message_bytes")
 
 
+class AccessLog(AccessLogGenerator):  # type: ignore[misc]  # Daphne has no types
+    """Daphne's, without what stands after the question mark: clients put there what is nobody else's to know."""
+
+    def __call__(self, protocol: str, action: str, details: dict[str, Any]) -> None:
+        super().__call__(protocol, action, details | {"path": details["path"].partition("?")[0]})
+
+
 class Command(BaseCommand):
     help = "Serve HTTP and WebSockets. SIGTERM and Ctrl-C end in order; a second one ends at once."
     requires_system_checks = ()
@@ -74,7 +81,7 @@ def serve(
         address_of(listener),
         timetable,
         lifeline,
-        action_logger=AccessLogGenerator(sys.stdout) if options["access_log"] else None,
+        action_logger=AccessLog(sys.stdout) if options["access_log"] else None,
         http_timeout=options["http_timeout"],
         ping_interval=PING_INTERVAL_SECONDS,
         ping_timeout=PING_TIMEOUT_SECONDS,
