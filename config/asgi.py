@@ -18,16 +18,21 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope  # noqa:
 from channels import DEFAULT_CHANNEL_LAYER  # noqa: E402
 from channels.layers import channel_layers  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from rooms.broker import AccessChange, Broker  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
-from schema.http import undisturbed  # noqa: E402
+from schema.middleware import around  # noqa: E402
 from schema.receipts import Receipts  # noqa: E402
 from schema.schema import schema  # noqa: E402
 from schema.transport import Transport, refuse  # noqa: E402
+from schema.trusted import documents_in  # noqa: E402
+
+if settings.TRUSTED_DOCUMENTS:
+    documents_in(settings.TRUSTED_DOCUMENTS)  # a list that cannot be read is known at the start
 
 from .https import seen_through_proxies  # noqa: E402
 
@@ -40,7 +45,7 @@ websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI appli
 ]
 router = ProtocolTypeRouter(
     {
-        "http": seen_through_proxies(undisturbed(django_application)),
+        "http": around(seen_through_proxies(django_application)),
         "websocket": seen_through_proxies(cast("Any", URLRouter(websocket_routes))),
     }
 )

@@ -67,6 +67,13 @@ if PRODUCTION:
     )
 SECRET_KEY = SECRET_KEY or secret_key_kept_in(BASE_DIR / ".secret_key")
 
+# Who may ask for the schema: "everyone", the "authenticated", "nobody". Where the server answers to this machine alone,
+# as it does for a newcomer, GraphiQL shows it to everyone.
+LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+IS_AT_HOME = DEBUG or LOOPBACK_HOSTS.issuperset(ALLOWED_HOSTS)
+GRAPHQL_INTROSPECTION: str = env.str("GRAPHQL_INTROSPECTION", default="everyone" if IS_AT_HOME else "authenticated")
+TRUSTED_DOCUMENTS: str = env.str("TRUSTED_DOCUMENTS", default="")  # a file; schema/trusted.py says of what kind
+
 INSTALLED_APPS = [
     "daphne",
     "django.contrib.admin",
@@ -132,7 +139,8 @@ def database() -> dict[str, Any]:
         # A pool that cannot connect waits longer from try to try; after five seconds whoever asks next begins anew.
         pool_size = env.int("DATABASE_POOL_SIZE", default=16)
         options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10, "reconnect_timeout": 5}
-        options["options"] = "-c lock_timeout=5s"
+        milliseconds = int(LIMITS.statement_seconds * 1000)
+        options["options"] = f"-c lock_timeout=5s -c statement_timeout={milliseconds}"
         parsed["CONN_HEALTH_CHECKS"] = True  # after a restart of PostgreSQL the pool's connections are dead
     return parsed
 
@@ -172,6 +180,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+DATA_UPLOAD_MAX_MEMORY_SIZE = LIMITS.body_bytes or None
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("pt-br", "Português brasileiro")]
 TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
@@ -201,5 +211,6 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/graphql/$"
+CORS_EXPOSE_HEADERS = ["X-Request-Id"]
 
 LOGGING = logging_settings(level=env.str("LOG_LEVEL", default="WARNING"), form=env.str("LOG_FORMAT", default="plain"))

@@ -91,3 +91,10 @@ class RateLimited(Refusal):
 class QueryTooComplex(Refusal):
     code = "QUERY_TOO_COMPLEX"
     default_message = "The document asks for too much at once. Ask for less, or in several requests."
+
+
+class OperationTimeout(Refusal):
+    """Too slow: what was under way goes on to its end or is rolled back, and nobody waits for it."""
+
+    code = "OPERATION_TIMEOUT"
+    default_message = "This took too long. It may have been done all the same: the same idempotencyKey tells."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth import get_user
@@ -24,6 +24,9 @@ from rooms.threads import in_database
 
 from .receipts import Progress
 from .tracing import note_viewer
+
+if TYPE_CHECKING:
+    from .documents import Document
 
 GUEST_IN_SESSION = "guest_id"
 
@@ -48,6 +51,7 @@ class Context:
     hub: Hub | None = None
     progress: Progress | None = None
     on_lost: Callable[[Exception], None] = _cannot_lose
+    document: Document | None = None
     standings: DataLoader[Room, Standing] = field(init=False)
 
     def __post_init__(self) -> None:

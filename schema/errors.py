@@ -8,35 +8,43 @@ import logging
 from typing import Any
 
 from graphql import GraphQLError
-from strawberry.exceptions import MissingQueryError
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
-from rooms.exceptions import Refusal
+from rooms.exceptions import OperationTimeout, Refusal
+
+from .tracing import current_request_id
 
 logger = logging.getLogger(__name__)
 
-REQUEST_FAULTS = MissingQueryError | CannotGetOperationTypeError | InvalidOperationTypeError
 MASKED_MESSAGE = "Something went wrong on our side."
-MASKED: dict[str, Any] = {"message": MASKED_MESSAGE, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
+QUERY_CANCELED = "57014"  # the SQLSTATE of PostgreSQL for a statement that took too long
 
 
 class Interrupted(Exception):
     """A subscription that failed for a passing reason: the client may go on from its last cursor."""
 
 
+def refusal_in(error: GraphQLError) -> Refusal | None:
+    """What was refused, if the error comes of a refusal."""
+    original = error.original_error
+    if getattr(getattr(original, "__cause__", None), "sqlstate", None) == QUERY_CANCELED:
+        return OperationTimeout()
+    return original if isinstance(original, Refusal) else None
+
+
 def is_expected(error: GraphQLError) -> bool:
     """Whether the error is the client's to see: a refusal, or a fault of the document or its variables."""
     original = error.original_error
-    return original is None or isinstance(original, Refusal | GraphQLError | REQUEST_FAULTS)
+    return original is None or isinstance(original, GraphQLError) or refusal_in(error) is not None
 
 
 def presented(error: GraphQLError) -> dict[str, Any]:
     """The error as a client sees it (GraphQL specification, section 7.1.2), with a code in ``extensions``."""
     if not is_expected(error):
-        return {**GraphQLError(MASKED_MESSAGE, nodes=error.nodes, path=error.path).formatted, **MASKED}
-    refusal = error.original_error
-    extensions = refusal.extensions if isinstance(refusal, Refusal) else {"code": "BAD_USER_INPUT"}
-    return {**error.formatted, "extensions": extensions}
+        return {**GraphQLError("", nodes=error.nodes, path=error.path).formatted, **masked()}
+    refusal = refusal_in(error)
+    if refusal is None:
+        return {**error.formatted, "extensions": {"code": "BAD_USER_INPUT"}}
+    return {**error.formatted, **refusal_presented(refusal)}
 
 
 def refusal_presented(refusal: Refusal) -> dict[str, Any]:
@@ -44,7 +52,13 @@ def refusal_presented(refusal: Refusal) -> dict[str, Any]:
     return {"message": refusal.message, "extensions": refusal.extensions}
 
 
+def masked() -> dict[str, Any]:
+    """What is said of a fault of ours: how to find it in the log."""
+    extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": current_request_id()}
+    return {"message": MASKED_MESSAGE, "extensions": extensions}
+
+
 def log_unexpected(errors: list[GraphQLError]) -> None:
     for error in errors:
         if not is_expected(error):
-            logger.error("Masked at %s", error.path, exc_info=error.original_error)
+            logger.error("Masked at %s in request %s", error.path, current_request_id(), exc_info=error.original_error)

@@ -1,166 +1,124 @@
-"""GraphQL over HTTP through Django's view, so that its middleware applies. Browsers find GraphiQL at its address."""
+"""GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/) in a Django view, so that its middleware
+applies. Browsers find GraphiQL at its address.
+
+Queries come by POST or GET, mutations by POST, subscriptions not at all. Every answer is JSON, refusals too.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from cross_web import HTTPException
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
-from strawberry.django.views import AsyncGraphQLView
-from strawberry.exceptions import MissingQueryError
-from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from graphql import OperationType
 from strawberry.types import ExecutionResult
-from strawberry.types.graphql import OperationType
 
-from rooms.exceptions import BadUserInput, Forbidden, Refusal, Unauthenticated
+from rooms.exceptions import BadUserInput, Forbidden, OperationTimeout, Refusal, Unauthenticated
 from rooms.identity import Viewer
 from rooms.threads import in_database, stay_in_request_thread
 
 from .addresses import client_address
 from .context import Context, authenticate, keep_in_session, session_of
-from .errors import MASKED, presented, refusal_presented
+from .documents import NotServedHere
+from .errors import masked, presented, refusal_in, refusal_presented
+from .operations import is_request_error, operate
 from .origins import is_trusted_origin
-from .requests import json_object, operation_request
+from .requests import OperationRequest, json_object, operation_request
 from .schema import schema
-from .tracing import traced
 
 logger = logging.getLogger(__name__)
 
-STATUS = {Unauthenticated: 401, Forbidden: 403}
+JSON = "application/json"
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+MEDIA_TYPES = [JSON, GRAPHQL_RESPONSE]  # the first where either will do, for clients that know one only
+ALLOWED = {
+    "GET": frozenset({OperationType.QUERY}),
+    "POST": frozenset({OperationType.QUERY, OperationType.MUTATION}),
+}
+ALLOW_HEADER = "GET, POST"
+PARAMETERS_OF_OBJECTS = ("variables", "extensions")
+STATUS: dict[type[Refusal], int] = {Unauthenticated: 401, Forbidden: 403, OperationTimeout: 503}
 
 
-class GraphQLView(AsyncGraphQLView[Context, None]):
-    """One GraphQL request, JSON in and JSON out; every refusal is JSON too.
+class Unservable(BadUserInput):
+    """A request that HTTP has a status of its own for."""
 
-    Who asks with a session cookie must show that it is not another site that asks: by the Origin that browsers send, or
-    by Django's CSRF token. A bearer token shows it by itself.
-    """
-
-    page_template: str | None = None
-
-    async def dispatch(  # type: ignore[override]  # as in Strawberry: the view is marked as asynchronous
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
-        if self.page_template and _wants_page(request):
-            return render(request, self.page_template)
-        if request.method != "POST":
-            response = _refused(405, BadUserInput("method", "GraphQL is asked by POST; browsers find GraphiQL here."))
-            response["Allow"] = "POST"
-            return response
-        stay_in_request_thread()
-        try:
-            _require_own_site(request)
-            return await self.run(request=request)
-        except Refusal as refusal:
-            return _refused(STATUS.get(type(refusal), 400), refusal)
-        except HTTPException as error:
-            return _refused(error.status_code, BadUserInput("body", error.reason))
-        except SuspiciousOperation as error:
-            return _refused(400, BadUserInput("body", str(error)))
-        except Exception:
-            logger.exception("A request failed outside of its resolvers")
-            return JsonResponse({"errors": [MASKED]}, status=500)
-
-    async def execute_single(self, *, context: Context, request_data: GraphQLRequestData, **_: Any) -> ExecutionResult:  # type: ignore[override]
-        try:
-            return await self.schema.execute(
-                request_data.query,
-                variable_values=request_data.variables,
-                context_value=context,
-                operation_name=request_data.operation_name,
-                operation_extensions=request_data.extensions,
-                allowed_operation_types=(OperationType.QUERY, OperationType.MUTATION),
-            )
-        except InvalidOperationTypeError as error:
-            raise BadUserInput("query", "Subscriptions go over WebSocket, at the same address.") from error
-        except CannotGetOperationTypeError as error:
-            raise BadUserInput("operationName", "There is no such operation in the document.") from error
-        except MissingQueryError as error:
-            raise BadUserInput("query", "There is no document.") from error
-
-    async def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
-        if request.session.session_key is not None:
-            request.session = session_of(request.session.session_key)
-        viewer = await in_database(authenticate, request.session, request.headers.get("Authorization"))
-        address = client_address(request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For"))
-        return Context(viewer=viewer, remember=partial(_remember, request), address=address)
-
-    async def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:
-        response: GraphQLHTTPResponse = {"data": result.data}
-        if result.errors:
-            response["errors"] = [presented(error) for error in result.errors]
-        if result.extensions:
-            response["extensions"] = result.extensions
-        return response
-
-    def parse_json(self, data: str | bytes) -> Any:
-        try:
-            body = json_object(data)
-        except ValueError as error:
-            raise HTTPException(400, f"The body must be a JSON object: {error}") from error
-        operation_request(body)
-        return body
-
-    def encode_json(self, data: object) -> str:
-        return json.dumps(data, separators=(",", ":"))
+    def __init__(self, status: int, field: str, message: str) -> None:
+        super().__init__(field, message)
+        self.status = status
 
 
 def graphql_view(page_template: str) -> Any:
     """The view for ``/graphql/``. It checks for itself what CsrfViewMiddleware would answer in HTML."""
-    view = GraphQLView.as_view(
-        schema=schema, graphql_ide=None, allow_queries_via_get=False, page_template=page_template
-    )
-    return csrf_exempt(_traced(view))
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        response = render(request, page_template) if _wants_page(request) else await _answered(request)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    return csrf_exempt(view)
 
 
-def _traced(view: Any) -> Any:
-    """The view, with a line in the log for each request."""
-
-    async def serve(request: HttpRequest) -> HttpResponseBase:
-        with traced("HTTP") as trace:
-            response: HttpResponseBase = await view(request)
-            trace.status = response.status_code
-            return response
-
-    return serve
-
-
-def undisturbed(application: Any) -> Any:
-    """Django's ASGI application, but that it doesn't hear of a client that leaves once its request is there.
-
-    Told of it, Django gives the request up at once, while a view that runs in a thread goes on and may open a database
-    connection that nobody returns to the pool. What was asked for is done; the answer goes nowhere.
-    """
-
-    async def serve(scope: Any, receive: Any, send: Any) -> None:
-        complete = False
-
-        async def receive_request() -> Any:
-            nonlocal complete
-            if complete:
-                await asyncio.Event().wait()
-            event = await receive()
-            complete = event["type"] == "http.request" and not event.get("more_body", False)
-            return event
-
-        await application(scope, receive_request, send)
-
-    return serve
+async def _answered(request: HttpRequest) -> HttpResponse:
+    stay_in_request_thread()
+    media_type = request.get_preferred_type(MEDIA_TYPES)
+    try:
+        _require_servable(request, media_type)
+        asked = await in_database(_request_of, request)
+        _require_own_site(request)
+        result = await _result(asked, await _context(request), request.method or "")
+        return _response(_payload(result), _status(result, media_type), media_type)
+    except Refusal as refusal:
+        return _refused(refusal, media_type)
+    except RequestDataTooBig:
+        return _refused(Unservable(413, "body", "The body is too large."), media_type)
+    except SuspiciousOperation as error:
+        return _refused(BadUserInput("body", str(error)), media_type)
+    except Exception:
+        logger.exception("A request failed outside of its resolvers")
+        return _response({"errors": [masked()]}, 500, media_type)
 
 
 def _wants_page(request: HttpRequest) -> bool:
-    return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+    return request.method == "GET" and "query" not in request.GET and "text/html" in request.headers.get("Accept", "")
+
+
+# What is asked for
+
+
+def _require_servable(request: HttpRequest, media_type: str | None) -> None:
+    if request.method not in ALLOWED:
+        raise Unservable(405, "method", "GraphQL is asked by POST, or by GET; browsers find GraphiQL here.")
+    if media_type is None:
+        raise Unservable(406, "Accept", f"Answers are {GRAPHQL_RESPONSE} or {JSON}.")
+    charset = (request.content_params or {}).get("charset", "utf-8").lower()
+    if request.method == "POST" and (request.content_type != JSON or charset not in ("utf-8", "utf8")):
+        raise Unservable(415, "Content-Type", f"The body must be {JSON} in UTF-8.")
+
+
+def _request_of(request: HttpRequest) -> OperationRequest:
+    """Raises BadUserInput for what is no request. Called where a thread may wait for the body."""
+    if request.method == "GET":
+        return operation_request({name: _parameter(name, value) for name, value in request.GET.dict().items()})
+    try:
+        return operation_request(json_object(request.body))
+    except ValueError as error:
+        raise BadUserInput("body", f"The body must be a JSON object: {error}") from error
+
+
+def _parameter(name: str, value: Any) -> Any:
+    try:
+        return json_object(value) if name in PARAMETERS_OF_OBJECTS else value
+    except ValueError as error:
+        raise BadUserInput(name, f"`{name}` must be a JSON object: {error}") from error
 
 
 def _require_own_site(request: HttpRequest) -> None:
@@ -170,9 +128,14 @@ def _require_own_site(request: HttpRequest) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and is_trusted_origin(origin, request.get_host()):
         return
-    if _has_csrf_token(request):
+    if _is_same_origin_get(request) if request.method == "GET" else _has_csrf_token(request):
         return
     raise Forbidden("A session counts only with its site's own Origin header or with Django's CSRF token.")
+
+
+def _is_same_origin_get(request: HttpRequest) -> bool:
+    """Browsers send no Origin with a GET to their own site, but say that it is (Fetch Metadata), as no page can."""
+    return request.headers.get("Origin") is None and request.headers.get("Sec-Fetch-Site") == "same-origin"
 
 
 def _has_csrf_token(request: HttpRequest) -> bool:
@@ -181,10 +144,64 @@ def _has_csrf_token(request: HttpRequest) -> bool:
     return check.process_view(request, lambda _: HttpResponse(), (), {}) is None
 
 
+# Doing it
+
+
+async def _context(request: HttpRequest) -> Context:
+    if request.session.session_key is not None:
+        request.session = session_of(request.session.session_key)
+    viewer = await in_database(authenticate, request.session, request.headers.get("Authorization"))
+    address = client_address(request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For"))
+    return Context(viewer=viewer, remember=partial(_remember, request), address=address)
+
+
 def _remember(request: HttpRequest, viewer: Viewer) -> None:
     if viewer.guest is not None:
         keep_in_session(request.session, viewer.guest)
 
 
-def _refused(status: int, refusal: Refusal) -> JsonResponse:
-    return JsonResponse({"errors": [refusal_presented(refusal)]}, status=status)
+async def _result(asked: OperationRequest, context: Context, method: str) -> ExecutionResult:
+    async with aclosing(operate(schema, asked, context, ALLOWED[method])) as results:
+        return await anext(results)
+
+
+# The answer
+
+
+def _payload(result: ExecutionResult) -> dict[str, Any]:
+    """GraphQL specification, section 7.1."""
+    payload: dict[str, Any] = {} if is_request_error(result) else {"data": result.data}
+    if result.errors:
+        payload["errors"] = [presented(error) for error in result.errors]
+    if result.extensions:
+        payload["extensions"] = result.extensions
+    return payload
+
+
+def _status(result: ExecutionResult, media_type: str | None) -> int:
+    """GraphQL over HTTP, section "Status Codes": what is well-formed is 200 to who only knows ``application/json``."""
+    if not is_request_error(result):
+        return 200
+    refusal = next((found for error in result.errors or [] if (found := refusal_in(error))), None)
+    if isinstance(refusal, NotServedHere):
+        return 405 if refusal.needs_other_method else 400
+    return 200 if media_type == JSON else _status_of(refusal)
+
+
+def _status_of(refusal: Refusal | None) -> int:
+    if isinstance(refusal, Unservable):
+        return refusal.status
+    return 400 if refusal is None else STATUS.get(type(refusal), 400)
+
+
+def _refused(refusal: Refusal, media_type: str | None) -> HttpResponse:
+    status = _status_of(refusal)
+    return _response({"errors": [refusal_presented(refusal)]}, status, media_type)
+
+
+def _response(payload: dict[str, Any], status: int, media_type: str | None) -> HttpResponse:
+    text = json.dumps(payload, separators=(",", ":"))
+    response = HttpResponse(text, status=status, content_type=media_type or JSON)
+    if status == 405:
+        response["Allow"] = ALLOW_HEADER
+    return response

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+
 from .closing import BAD_REQUEST, Closed
 from .requests import json_object
 
@@ -12,6 +14,8 @@ def message_in(text: str | None) -> dict[str, Any]:
     """Return the JSON object that a frame holds; ``text`` is None for a binary frame."""
     if text is None:
         raise Closed(BAD_REQUEST, "Binary frames are not part of the protocol")
+    if 0 < settings.LIMITS.body_bytes < len(text.encode(errors="surrogatepass")):
+        raise Closed(BAD_REQUEST, f"A message must not be longer than {settings.LIMITS.body_bytes} bytes")
     try:
         return json_object(text)
     except ValueError as error:

@@ -214,5 +214,5 @@ def operation_key(viewer: Viewer, operation_id: str, request: OperationRequest) 
     """Return the same for an operation that is sent again; None for nobody's."""
     if viewer.key is None:
         return None
-    named = [viewer.key, operation_id, request.query, request.operation_name, request.variables]
+    named = [viewer.key, operation_id, request.query, request.document_id, request.operation_name, request.variables]
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()

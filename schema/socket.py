@@ -24,7 +24,6 @@ from typing import Any, Protocol, TypedDict, cast
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from graphql import GraphQLError
 from strawberry.schema import BaseSchema
-from strawberry.types.execution import PreExecutionError
 
 from rooms.exceptions import Refusal
 from rooms.hub import Hub
@@ -46,6 +45,7 @@ from .closing import (
 from .context import Context, authenticate, session_of
 from .errors import Interrupted, presented
 from .messages import authorization_in, id_of, message_in, payload_of
+from .operations import is_request_error, operate
 from .pacing import Window
 from .receipts import Progress, Receipts, operation_key
 from .requests import OperationRequest, operation_request
@@ -258,17 +258,10 @@ class Socket:
             progress=progress,
             on_lost=partial(self._lose, operation_id),
         )
-        results: Any = await self._served.schema.stream(
-            request.query,
-            variable_values=request.variables,
-            operation_name=request.operation_name,
-            operation_extensions=request.extensions,
-            context_value=context,
-        )
-        async with aclosing(results):
+        async with aclosing(operate(self._served.schema, request, context)) as results:
             async for result in results:
                 _require_uninterrupted(result)
-                if _is_request_error(result):
+                if is_request_error(result):
                     await self._finish(operation_id, {"type": "error", "payload": _presented(result.errors)})
                     return "error"
                 await self._send_next(operation_id, _execution_result(result), progress.position)
@@ -399,13 +392,6 @@ def _require_uninterrupted(result: Any) -> None:
     come back only to a closed socket."""
     if any(isinstance(error.original_error, Interrupted) for error in result.errors or []):
         raise Closed(TRY_AGAIN, "Interrupted: go on from the last cursor")
-
-
-def _is_request_error(result: Any) -> bool:
-    """Whether nothing was executed (GraphQL specification, section 7.1.1): an ``error``, not a ``next``."""
-    if isinstance(result, PreExecutionError):
-        return True
-    return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors)
 
 
 def _presented(errors: list[GraphQLError] | None) -> list[dict[str, Any]]:

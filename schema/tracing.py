@@ -45,6 +45,17 @@ def new_request_id() -> str:
     return secrets.token_hex(REQUEST_ID_BYTES)
 
 
+def begin_request() -> str:
+    """Give what the calling task serves from now on an id, and return it."""
+    request_id.set(made := new_request_id())
+    return made
+
+
+def current_request_id() -> str:
+    """The id of what the calling task serves, a new one where that has none."""
+    return request_id.get() or begin_request()
+
+
 @contextmanager
 def traced(what: str) -> Iterator[Trace]:
     """Give ``what`` an id, and write a line about it when it ends.
@@ -52,7 +63,7 @@ def traced(what: str) -> Iterator[Trace]:
     Within, ``note_viewer`` and ``note_operation`` say more of it.
     """
     trace = Trace()
-    request_id.set(new_request_id())
+    begin_request()
     before = _trace.set(trace)
     began = time.monotonic()
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -15,6 +17,12 @@ def test_every_limit_has_a_default_and_a_variable() -> None:
     given = {f"SALAS_LIMIT_{name.upper()}": "7" for name in names}
     assert Limits.from_environment(given) == Limits(**dict.fromkeys(names, 7))
     assert all(getattr(Limits(), name) > 0 for name in names)
+
+
+def test_the_documentation_lists_every_limit_with_its_default() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "limits.md").read_text()
+    listed = {name: float(default) for name, default in re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE)}
+    assert listed == {field.name: getattr(Limits(), field.name) for field in fields(Limits)}
 
 
 def test_other_variables_are_nobodys_limit() -> None:

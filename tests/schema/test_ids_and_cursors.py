@@ -56,6 +56,15 @@ def test_nothing_has_two_spellings(spelling: str) -> None:
         "Room:",
         ":1",
         "Room:\u0661",
+        "Room:\uff11",
+        "Room:1\n",
+        "Room:1\0",
+        "Room:1_0",
+        "Room:0x1",
+        "Room:1e1",
+        "\uff32oom:1",
+        " Room:1",
+        "Room:1:1",
         f"Room:{MAX_KEY + 1}",
         "",
     ],
@@ -72,14 +81,35 @@ def test_an_id_of_another_type_is_refused_by_the_field_s_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "plain", ["log:1:-1", "log:1:01", "log:0:1", "log:1:", "log:1", f"log:1:{MAX_SEQUENCE + 1}", "rooms:1:x", "log:2:1"]
+    "plain",
+    [
+        "log:\u0661:1",
+        "log:1:\u0661",
+        "log:1:1\n",
+        " log:1:1",
+        "LOG:1:1",
+        "log:1:+1",
+        "log:1:1:1",
+        "log:1:1_0",
+        "log:1:-1",
+        "log:1:01",
+        "log:0:1",
+        "log:1:",
+        "log:1",
+        f"log:1:{MAX_SEQUENCE + 1}",
+        "rooms:1:x",
+        "log:2:1",
+    ],
 )
 def test_a_cursor_is_of_this_room_s_log(plain: str) -> None:
     with pytest.raises(CursorInvalid):
         sequence_in(opaque(plain), 1)
 
 
-@pytest.mark.parametrize("plain", ["rooms:1:", "rooms:x:y", "rooms:0:y", "rooms:1:a\0", "log:1:1"])
+@pytest.mark.parametrize(
+    "plain",
+    ["rooms:1:", "rooms:\u0661:y", "rooms:01:y", "Rooms:1:y", "rooms:x:y", "rooms:0:y", "rooms:1:a\0", "log:1:1"],
+)
 def test_a_cursor_of_rooms_is_one(plain: str) -> None:
     with pytest.raises(CursorInvalid):
         room_key_in(opaque(plain))

@@ -136,6 +136,20 @@ async def test_a_syntax_error_beside_it_does_not_disturb_it(log: FakeLog) -> Non
         assert [(await socket.receive())["id"] for _ in range(2)] == ["3", "3"]
 
 
+async def test_what_fails_within_an_event_is_masked(log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
+    """The entries of this log have no message, which the schema promises."""
+    document = FOLLOW.replace("cursor }", "message { text } }")
+    async with opened(log) as socket:
+        await socket.init()
+        await socket.subscribe("1", document, roomId=encode_id("Room", 1), after=log_cursor(1, 2))
+        payload = (await socket.receive())["payload"]
+    (error,) = payload["errors"]
+    assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert "null" not in error["message"]
+    assert "extensions" not in payload
+    assert f"in request {error['extensions']['requestId']}" in caplog.text
+
+
 # Receipts
 
 
