@@ -40,7 +40,7 @@ broker = Broker(channel_layers[DEFAULT_CHANNEL_LAYER])
 hub = Hub(DatabaseLog(), broker)
 receipts = Receipts(caches[DEFAULT_CACHE_ALIAS])
 websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI application's
-    path("graphql/", cast("Any", Transport(schema, hub, receipts))),
+    path("graphql/", cast("Any", Transport(schema, hub, receipts, settings.LIMITS))),
     re_path("", cast("Any", refuse)),
 ]
 router = ProtocolTypeRouter(

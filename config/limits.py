@@ -40,6 +40,7 @@ class Limits:
     init_seconds: float = 10.0
     socket_operations: int = 50
     socket_frames_per_second: float = 30.0
+    socket_frame_burst: int = 200
     socket_inbound_frames: int = 60
     socket_window_bytes: int = 1024 * 1024
     socket_silence_seconds: float = 30.0

@@ -169,6 +169,13 @@ CACHES: dict[str, dict[str, Any]] = {
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 200_000}}
     )
 }
+# How often somebody does something is counted in the same place, and nobody waits for that: a send is answered within a
+# second, Redis or not, and each process goes on counting for itself.
+CACHES["rates"] = CACHES["default"] | (
+    {"OPTIONS": CACHES["default"]["OPTIONS"] | {"socket_timeout": 0.25, "socket_connect_timeout": 0.25}}
+    if REDIS_URL
+    else {}
+)
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -9,13 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from . import broker, inputs
-from .exceptions import BadUserInput, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated, WrongPassword
+from . import broker, inputs, rates
+from .exceptions import (
+    BadUserInput,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Refusal,
+    RoomArchived,
+    Unauthenticated,
+    WrongPassword,
+)
 from .identity import Viewer, issue_token
 from .models import (
     Entry,
@@ -221,15 +231,21 @@ def _count_members(room: Room, change: int) -> None:
 def send_message(*, viewer: Viewer, room_id: int, text: str, idempotency_key: str | None = None) -> Changed:
     """Append a message. The same author and key give the message that is there already.
 
-    Raises NotFound, Unauthenticated, Forbidden, RoomArchived, BadUserInput (also for a known key with another text).
+    What was sent before is answered however often it is asked for; new messages are limited by member and room.
+    Raises NotFound, Unauthenticated, Forbidden, RoomArchived, RateLimited, BadUserInput (also for a known key with
+    another text).
     """
     text = inputs.message_text(text)
     key = inputs.idempotency_key(idempotency_key)
+    if wait := _wait_for_turn(viewer, f"send {room_id}"):
+        if sent := _known(viewer, room_id, text, key):
+            return sent
+        raise RateLimited(wait)
     with transaction.atomic():
         room = _locked_room(room_id)
         author = require_member(viewer, standing(viewer, room))
-        if key is not None and (sent := Message.objects.filter(author=author, idempotency_key=key).first()):
-            return _sent_before(sent, author, text)
+        if sent := _sent_before(author, text, key):
+            return sent
         _require_open_log(room)
         sequence = room.sequence + 1
         message = Message(
@@ -246,8 +262,13 @@ def send_message(*, viewer: Viewer, room_id: int, text: str, idempotency_key: st
 
 
 def edit_message(*, viewer: Viewer, message_id: int, text: str) -> Changed:
-    """Change the text of one's own message. Raises NotFound, Unauthenticated, Forbidden, RoomArchived, BadUserInput."""
+    """Change the text of one's own message. Edits are limited as sends are, in all rooms together.
+
+    Raises NotFound, Unauthenticated, Forbidden, RoomArchived, RateLimited, BadUserInput.
+    """
     text = inputs.message_text(text)
+    if wait := _wait_for_turn(viewer, "edit"):
+        raise RateLimited(wait)
     with transaction.atomic():
         message, member = _locked_message(viewer, message_id)
         if member is None or message.author_id != member.pk:
@@ -260,7 +281,7 @@ def edit_message(*, viewer: Viewer, message_id: int, text: str) -> Changed:
 
 
 def delete_message(*, viewer: Viewer, message_id: int) -> Changed:
-    """Empty a message, in an archived room too. Deleting it again changes nothing.
+    """Empty a message, in an archived room too. Deleting it again changes nothing, so no other limit is needed.
 
     Its author may, also after leaving the room, moderators of its room, and staff with that permission.
     Raises NotFound, Unauthenticated, Forbidden.
@@ -301,7 +322,29 @@ def _turned_away(viewer: Viewer, message: str) -> Refusal:
     return Forbidden(message) if viewer.is_authenticated else Unauthenticated()
 
 
-def _sent_before(message: Message, author: Member, text: str) -> Changed:
+def _wait_for_turn(viewer: Viewer, what: str) -> float:
+    """Return the seconds until the viewer may do this; 0.0 means now. Not to be called under a lock."""
+    if viewer.key is None:
+        return 0.0  # whoever nobody is may do nothing of the kind
+    limits = settings.LIMITS
+    return rates.take(f"{what} {viewer.key}", burst=limits.send_burst, per_second=limits.sends_per_second)
+
+
+def _known(viewer: Viewer, room_id: int, text: str, key: str | None) -> Changed | None:
+    """What a retry asks for, without the lock: a message never changes its author or key. Refuses as a send does."""
+    if key is None:
+        return None
+    room = Room.objects.filter(pk=room_id).first()
+    if room is None:
+        raise NotFound
+    return _sent_before(require_member(viewer, standing(viewer, room)), text, key)
+
+
+def _sent_before(author: Member, text: str, key: str | None) -> Changed | None:
+    """The message that ``author`` sent under ``key``. Raises BadUserInput where its text was another."""
+    message = Message.objects.filter(author=author, idempotency_key=key).first() if key is not None else None
+    if message is None:
+        return None
     message.room, message.author = author.room, author
     is_as_sent = message.edited_at is None and message.deleted_at is None
     if is_as_sent and message.text != text:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
 
@@ -29,6 +29,12 @@ def client_address(peer: str | None, forwarded_for: str | None) -> str | None:
 def is_trusted_proxy(peer: str | None) -> bool:
     """Whether the other end of a connection (None: a Unix socket) is one of ``settings.TRUSTED_PROXIES``."""
     return _is_trusted(_parsed(peer or ""))
+
+
+def network_of(address: str) -> str:
+    """Return what the addresses of one client have in common: of IPv6 the first 64 bits (RFC 6177), of IPv4 all."""
+    found = ip_address(address)
+    return str(IPv6Network((int(found), 64), strict=False)) if isinstance(found, IPv6Address) else address
 
 
 def _is_trusted(address: Address | None) -> bool:

@@ -10,6 +10,7 @@ Dependencies: the standard library.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ class Receipt:
 
 
 class Window:
-    """At most ``limit_bytes`` in flight, give or take the message that reaches it.
+    """At most ``limit_bytes`` in flight, give or take the message that reaches it; 0 is no limit.
 
     It begins small and doubles with each receipt, as TCP does (RFC 5681, section 3.1): a client whose connections are
     cut again and again after a few kilobytes signs something on each of them, and comes further.
@@ -37,8 +38,8 @@ class Window:
     """
 
     def __init__(self, limit_bytes: int, now: float) -> None:
-        self._limit_bytes = limit_bytes
-        self._allowed_bytes = min(FIRST_WINDOW_BYTES, limit_bytes)
+        self._limit_bytes = limit_bytes or sys.maxsize
+        self._allowed_bytes = min(FIRST_WINDOW_BYTES, self._limit_bytes)
         self._sent_bytes = 0
         self._confirmed_bytes = 0
         self._receipted_bytes = 0
@@ -51,6 +52,11 @@ class Window:
     @property
     def is_full(self) -> bool:
         return self._sent_bytes - self._confirmed_bytes >= self._allowed_bytes
+
+    @property
+    def is_overrun(self) -> bool:
+        """Whether what does not wait for room has filled as much again."""
+        return self._sent_bytes - self._confirmed_bytes >= 2 * self._limit_bytes
 
     @property
     def wants_receipt_now(self) -> bool:
@@ -79,12 +85,16 @@ class Window:
         self._positions = {}
         return self._number
 
+    def awaits(self, number: int | None) -> bool:
+        """Whether a pong to ping ``number``, None for one without payload, answers any that waits for it."""
+        return any(number is None or receipt.number == number for receipt in self._receipts)
+
     def pong(self, number: int | None, now: float) -> Positions:
         """Return what is confirmed by the pong to ping ``number``, None for one without payload; nothing if unknown."""
         if number is None and self._receipts:
             number = self._receipts[0].number
         confirmed: Positions = {}
-        if number is None or not any(receipt.number == number for receipt in self._receipts):
+        if number is None or not self.awaits(number):
             return confirmed
         self._allowed_bytes = min(2 * self._allowed_bytes, self._limit_bytes)
         while self._receipts and self._receipts[0].number <= number:

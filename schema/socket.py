@@ -7,7 +7,7 @@ Concurrency: one task reads frames; each operation runs in a task of its own and
 Lifecycle: a socket ends when its client leaves, when ``Closed`` is raised, or when the server drains; its operations
 end with it.
 Invariants: every frame is answered as the protocol says or ends the socket with a code and a reason; no more than the
-window, and the message that filled it, is in flight.
+window, and the message that filled it, is in flight, but for replies that can't wait, which end it at twice as much.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from graphql import GraphQLError
 from strawberry.schema import BaseSchema
 
-from rooms.exceptions import Refusal
+from rooms.exceptions import RateLimited, Refusal
 from rooms.hub import Hub
 from rooms.identity import NOBODY, Viewer
+from rooms.rates import Bucket
 from rooms.threads import in_database
 
+from .census import Seats
 from .closing import (
     BAD_REQUEST,
     FORBIDDEN,
@@ -38,12 +40,15 @@ from .closing import (
     SERVICE_RESTART,
     SUBSCRIBER_EXISTS,
     TOO_MANY_INITS,
+    TOO_MANY_SOCKETS,
+    TOO_MUCH_AT_ONCE,
     TRY_AGAIN,
     UNAUTHORIZED,
     Closed,
 )
 from .context import Context, authenticate, session_of
-from .errors import Interrupted, presented
+from .errors import Interrupted, presented, refusal_presented
+from .limits import Pace, SocketLimits
 from .messages import authorization_in, id_of, message_in, payload_of
 from .operations import is_request_error, operate
 from .pacing import Window
@@ -54,19 +59,9 @@ from .tracing import note_viewer, traced
 logger = logging.getLogger(__name__)
 
 WENT_WITHOUT_A_WORD = 1006
+NEVER_SECONDS = float("inf")
+CROWDED_SECONDS = 1.0  # nobody knows when an operation will end: to try again that often does no harm
 LEFT_ON_PURPOSE = (1000, 1001, 1005)  # RFC 6455, section 7.4.1: the client is done, or its page is going away
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a socket may take. ``receipt_seconds`` passes between a message and the ping that asks to confirm it."""
-
-    init_seconds: float = 10.0
-    window_bytes: int = 1024 * 1024
-    receipt_seconds: float = 0.1
-    heartbeat_seconds: float = 8.0
-    silence_seconds: float = 30.0
-    drain_seconds: float = 4.0
 
 
 class Drain(TypedDict):
@@ -89,7 +84,10 @@ class Served(Protocol):
     def receipts(self) -> Receipts: ...
 
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> SocketLimits: ...
+
+    @property
+    def pace(self) -> Pace: ...
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class Operation:
 
 
 class Socket:
-    """One client's socket, accepted."""
+    """One client's socket, accepted. ``may_wait``: where nothing is read from it, the client can send no more."""
 
     def __init__(
         self,
@@ -109,11 +107,16 @@ class Socket:
         session_key: str | None,
         address: str | None,
         drain: Drain | None,
+        seats: Seats,
+        may_wait: bool,
         receive: ASGIReceiveCallable,
         send: ASGISendCallable,
     ) -> None:
         self._served = served
         self._limits = served.limits
+        self._pace = served.pace
+        self._seats = seats
+        self._may_wait = may_wait
         self._session_key = session_key
         self._address = address
         self._authorization: str | None = None
@@ -124,7 +127,8 @@ class Socket:
         self._acknowledged = False
         self._operations: dict[str, Operation] = {}
         self._loop = asyncio.get_running_loop()
-        self._window = Window(served.limits.window_bytes, self._loop.time())
+        self._window = Window(self._limits.socket_window_bytes, self._loop.time())
+        self._frames = Bucket(self._limits.socket_frame_burst, self._limits.socket_frames_per_second)
         self._confirmed = asyncio.Event()
         self._receipt_timer: asyncio.TimerHandle | None = None
         self._background: set[asyncio.Task[Any]] = set()
@@ -149,7 +153,7 @@ class Socket:
         reading = asyncio.create_task(self._read())
         self._soon(self._watch_receipts())
         self._soon(self._watch_drain())
-        timer = self._loop.call_later(self._limits.init_seconds, self._check_init)
+        timer = self._loop.call_later(self._limits.init_seconds or NEVER_SECONDS, self._check_init)
         try:
             ends: set[asyncio.Future[Any]] = {reading, self._ending}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -182,7 +186,20 @@ class Socket:
         handler = self._handlers.get(message_type) if isinstance(message_type, str) else None
         if handler is None:
             raise Closed(BAD_REQUEST, "Unknown message type")
+        if not self._is_receipt(message):
+            await self._keep_pace()
         await handler(message)
+
+    def _is_receipt(self, message: dict[str, Any]) -> bool:
+        """Whether it is a pong that was asked for: a client sends as many as the server wants of it."""
+        return message["type"] == "pong" and self._window.awaits(_number_in(payload_of(message)))
+
+    async def _keep_pace(self) -> None:
+        """Read on when the client may send another frame. It waits too, or is sent away where it would send on."""
+        while seconds := self._frames.take(self._loop.time()):
+            if not self._may_wait:
+                raise Closed(TOO_MUCH_AT_ONCE, "Too many messages at once: come back")
+            await asyncio.sleep(seconds)
 
     # One method per message of the protocol
 
@@ -191,20 +208,19 @@ class Socket:
             raise Closed(TOO_MANY_INITS, "Too many initialisation requests")
         self._init_received = True
         self._authorization = authorization_in(payload_of(message))
-        await self._viewer()
+        viewer = await self._viewer()
+        if viewer.key and not self._seats.take(f"viewer {viewer.key}", self._limits.sockets_per_viewer):
+            raise Closed(TOO_MANY_SOCKETS, "You have too many sockets open: close some, or come back later")
         self._acknowledged = True
         await self._send({"type": "connection_ack"})
 
     async def handle_ping(self, message: dict[str, Any]) -> None:
         payload = payload_of(message)
-        await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+        await self._reply({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
 
     async def handle_pong(self, message: dict[str, Any]) -> None:
         """A signed receipt; one for a ping that was never sent is heard and forgotten."""
-        payload = payload_of(message)
-        number = payload.get("receipt") if payload is not None else None
-        if payload is not None and type(number) is not int:
-            return
+        number = _number_in(payload_of(message))
         for operation_id, position in self._window.pong(number, self._loop.time()).items():
             if operation := self._operations.get(operation_id):
                 operation.progress.confirm(position)
@@ -223,6 +239,10 @@ class Socket:
             request = operation_request(message.get("payload"))
         except Refusal as refusal:
             raise Closed(BAD_REQUEST, f"Invalid subscribe payload: {refusal.message}") from refusal
+        if 0 < self._limits.socket_operations <= len(self._operations):
+            refused = RateLimited(CROWDED_SECONDS, "Too many operations at once on this socket.")
+            await self._reply({"id": operation_id, "type": "error", "payload": [refusal_presented(refused)]})
+            return
         progress = Progress(self._served.receipts)
         task = asyncio.create_task(self._operate(operation_id, request, progress))
         self._operations[operation_id] = Operation(task, progress)
@@ -270,16 +290,24 @@ class Socket:
 
     async def _send_next(self, operation_id: str, payload: dict[str, Any], position: int | None) -> None:
         """Send a result once there is room for it. Until then the log is the buffer, and the cursor waits."""
-        while self._window.is_full:
-            await self._confirmed.wait()
+        await self._room()
         size = await self._send({"id": operation_id, "type": "next", "payload": payload})
         self._window.sent(size, operation_id, position)
         await self._ask_for_receipt()
 
     async def _finish(self, operation_id: str, message: dict[str, Any]) -> None:
-        """Send an operation's last message. Its id is free again before the client can know that it is."""
+        """Send an operation's last message, once there is room for it: until then it counts as running.
+
+        Its id is free again before the client can know that it is.
+        """
+        await self._room()
         self._retire(operation_id, forget=True)
-        await self._send({"id": operation_id, **message})
+        self._window.sent(await self._send({"id": operation_id, **message}))
+        await self._ask_for_receipt()
+
+    async def _room(self) -> None:
+        while self._window.is_full:
+            await self._confirmed.wait()
 
     def _lose(self, operation_id: str, refusal: Exception) -> None:
         """End a subscription whose room may not be read any more: not one event after this."""
@@ -305,13 +333,20 @@ class Socket:
         running = [self._retire(operation_id, forget=forget) for operation_id in list(self._operations)]
         await _cancelled(*(operation.task for operation in running if operation))
 
+    async def _reply(self, message: dict[str, Any]) -> None:
+        """Send what can't wait for room. Who goes on asking for it and confirms nothing is sent away."""
+        self._window.sent(await self._send(message))
+        if self._window.is_overrun:
+            raise Closed(TOO_MUCH_AT_ONCE, "Too much was asked for and not confirmed: come back")
+        await self._ask_for_receipt()
+
     # Receipts
 
     async def _ask_for_receipt(self) -> None:
         if self._window.wants_receipt_now:
             await self._ping()
         elif self._receipt_timer is None:
-            self._receipt_timer = self._loop.call_later(self._limits.receipt_seconds, self._ping_later)
+            self._receipt_timer = self._loop.call_later(self._pace.receipt_seconds, self._ping_later)
 
     def _ping_later(self) -> None:
         self._receipt_timer = None
@@ -325,12 +360,12 @@ class Socket:
     async def _watch_receipts(self) -> None:
         """Ask for a sign of life where nothing else was asked for, and end a socket that gives none."""
         while True:
-            await asyncio.sleep(self._limits.heartbeat_seconds / 4)
+            await asyncio.sleep(self._pace.heartbeat_seconds / 4)
             now, since = self._loop.time(), self._window.waiting_since
             if since is not None:
-                if now - since >= self._limits.silence_seconds:
+                if now - since >= (self._limits.socket_silence_seconds or NEVER_SECONDS):
                     self._end(Closed(NO_RECEIPT, "Nothing was confirmed for too long: come back"))
-            elif self._acknowledged and now - self._window.pinged_at >= self._limits.heartbeat_seconds:
+            elif self._acknowledged and now - self._window.pinged_at >= self._pace.heartbeat_seconds:
                 await self._ping()
 
     # The socket
@@ -344,7 +379,7 @@ class Socket:
         self._draining = True
         finite = [each.task for each in self._operations.values() if each.progress.position is None]
         if finite:
-            await asyncio.wait(finite, timeout=self._limits.drain_seconds)
+            await asyncio.wait(finite, timeout=self._pace.drain_seconds)
         self._end(Closed(SERVICE_RESTART, "Service restart: come back"))
 
     async def _viewer(self) -> Viewer:
@@ -375,6 +410,14 @@ class Socket:
         if not self._ending.done():
             await self._send_event({"type": "websocket.send", "text": text, "bytes": None})
         return len(text)
+
+
+def _number_in(payload: dict[str, Any] | None) -> int | None:
+    """The receipt that a pong signs; None for the oldest, 0 for none that there is."""
+    if payload is None:
+        return None
+    number = payload.get("receipt")
+    return number if type(number) is int else 0
 
 
 def _execution_result(result: Any) -> dict[str, Any]:

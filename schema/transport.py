@@ -6,6 +6,7 @@ The socket has no channel of its own on the Channels layer: what it follows come
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, WebSocketScope
 from django.conf import settings
@@ -14,23 +15,30 @@ from strawberry.schema import BaseSchema
 
 from rooms.hub import Hub
 
-from .addresses import client_address
-from .closing import FORBIDDEN, SUBPROTOCOL_NOT_ACCEPTABLE
+from .addresses import client_address, network_of
+from .census import Census
+from .closing import FORBIDDEN, SUBPROTOCOL_NOT_ACCEPTABLE, TOO_MANY_SOCKETS
+from .limits import Pace, SocketLimits
 from .origins import is_allowed_host, is_trusted_origin
 from .receipts import Receipts
-from .socket import Drain, Limits, Socket
+from .socket import Drain, Socket
 
 PROTOCOL = "graphql-transport-ws"
 
 
 @dataclass(frozen=True)
 class Transport:
-    """The ASGI application. ``hub`` brings what subscriptions follow, ``receipts`` remembers what clients confirmed."""
+    """The ASGI application. ``hub`` brings what subscriptions follow, ``receipts`` remembers what clients confirmed.
+
+    ``limits`` are those of the settings; ``census`` counts the open sockets.
+    """
 
     schema: BaseSchema
     hub: Hub
     receipts: Receipts
-    limits: Limits = field(default_factory=Limits)
+    limits: SocketLimits
+    pace: Pace = field(default_factory=Pace)
+    census: Census = field(default_factory=Census)
 
     async def __call__(self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()  # websocket.connect
@@ -41,12 +49,25 @@ class Transport:
         elif PROTOCOL not in scope["subprotocols"]:
             await _close_for_subprotocol(send)
         else:
-            await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
-            session_key = _session_key(headers.get("cookie", "")) if origin is not None else None
-            drain: Drain | None = (scope.get("extensions") or {}).get("salas.drain")  # type: ignore[assignment]
-            peer = (scope.get("client") or (None, None))[0]
-            address = client_address(peer, headers.get("x-forwarded-for"))
-            await Socket(self, session_key, address, drain, receive, send).run()
+            await self._admit(scope, headers, receive, send)
+
+    async def _admit(
+        self, scope: WebSocketScope, headers: dict[str, str], receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        extensions: dict[str, Any] = scope.get("extensions") or {}
+        peer = (scope.get("client") or (None, None))[0]
+        address = client_address(peer, headers.get("x-forwarded-for"))
+        with self.census.seats() as seats:
+            if not seats.take("process", self.limits.sockets):
+                await _turn_away(extensions, send, 503, "Too many sockets at this server: come back later")
+            elif address and not seats.take(f"address {network_of(address)}", self.limits.sockets_per_address):
+                await _turn_away(extensions, send, 429, "Too many sockets from one address: come back later")
+            else:
+                await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
+                session_key = _session_key(headers.get("cookie", "")) if "origin" in headers else None
+                drain: Drain | None = extensions.get("salas.drain")
+                waits = "salas.backpressure" in extensions
+                await Socket(self, session_key, address, drain, seats, waits, receive, send).run()
 
 
 async def refuse(_scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -64,6 +85,17 @@ async def _close_for_subprotocol(send: ASGISendCallable) -> None:
     await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
     reason = f"Subprotocol not acceptable: this server speaks {PROTOCOL}"
     await send({"type": "websocket.close", "code": SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
+
+
+async def _turn_away(extensions: dict[str, Any], send: ASGISendCallable, status: int, reason: str) -> None:
+    """Answer the handshake with ``status`` where the server can, else close what it has opened: clients come back."""
+    if "websocket.http.response" in extensions:
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"10")]
+        await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": reason.encode(), "more_body": False})
+    else:
+        await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
+        await send({"type": "websocket.close", "code": TOO_MANY_SOCKETS, "reason": reason})
 
 
 def _session_key(cookie_header: str) -> str | None:

@@ -12,10 +12,13 @@ from uuid import uuid4
 from asgiref.typing import WebSocketScope
 from django.core.cache.backends.locmem import LocMemCache
 
+from config.limits import Limits
 from rooms.hub import Hub
+from schema.census import Census
+from schema.limits import Pace
 from schema.receipts import Receipts
 from schema.schema import schema
-from schema.socket import Drain, Limits
+from schema.socket import Drain
 from schema.transport import PROTOCOL, Transport
 from tests.rooms.fakes import FakeBroker, FakeLog
 
@@ -84,6 +87,8 @@ class Socket:
         if event["type"] == "websocket.close":
             self.code = event["code"]
             raise Ended
+        if event["type"] == "websocket.http.response.start":
+            raise Ended(event["status"])
         self.accepted_subprotocol = event["subprotocol"]
 
     async def leave(self, code: int) -> None:
@@ -108,6 +113,10 @@ async def opened(
     subprotocols: tuple[str, ...] = (PROTOCOL,),
     headers: dict[str, str] | None = None,
     limits: Limits | None = None,
+    pace: Pace | None = None,
+    census: Census | None = None,
+    client: str | None = None,
+    extensions: dict[str, Any] | None = None,
     receipts: Receipts | None = None,
     drain: Drain | None = None,
     leave_code: int = 1000,
@@ -118,11 +127,12 @@ async def opened(
         "type": "websocket",
         "subprotocols": subprotocols,
         "headers": [(name.encode(), value.encode()) for name, value in {"host": HOST, **(headers or {})}.items()],
-        "extensions": {"salas.drain": drain} if drain else {},
+        "client": (client, 1) if client else None,
+        "extensions": (extensions or {}) | ({"salas.drain": drain} if drain else {}),
     }
     hub = Hub(log or FakeLog(), broker or FakeBroker())
     remembered = receipts or Receipts(LocMemCache(uuid4().hex, {}))
-    transport = Transport(schema, hub, remembered, limits or Limits())
+    transport = Transport(schema, hub, remembered, limits or Limits(), pace or Pace(), census or Census())
     socket = Socket(hub)
     serving = asyncio.create_task(transport(cast("WebSocketScope", scope), socket.asgi_receive, socket.asgi_send))
     try:

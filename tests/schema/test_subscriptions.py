@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from django.core.cache.backends.locmem import LocMemCache
 
+from config.limits import Limits
 from rooms import selectors
 from rooms.exceptions import Forbidden
 from rooms.identity import Viewer
@@ -20,9 +21,10 @@ from schema import socket as socket_module
 from schema.closing import NO_RECEIPT, SERVICE_RESTART, TRY_AGAIN
 from schema.cursors import log_cursor
 from schema.ids import encode_id
+from schema.limits import Pace
 from schema.receipts import Receipts
 from schema.schema import schema
-from schema.socket import Drain, Limits
+from schema.socket import Drain
 from tests.rooms.fakes import FakeBroker, FakeLog, run_loop
 
 from .loops import SkippingLoop, run_skipping
@@ -205,7 +207,7 @@ async def test_who_leaves_on_purpose_begins_anew(
 async def test_no_more_is_in_flight_than_the_window_takes(log: FakeLog) -> None:
     for _ in range(50):
         log.append()
-    async with opened(log, limits=Limits(window_bytes=500)) as socket:
+    async with opened(log, limits=Limits(socket_window_bytes=500)) as socket:
         socket.signs_receipts = False
         await follow(socket, log_cursor(1, 0))
         heard, unconfirmed = 0, 0
@@ -223,14 +225,16 @@ async def test_no_more_is_in_flight_than_the_window_takes(log: FakeLog) -> None:
 
 
 async def test_who_confirms_nothing_is_sent_away_to_come_back(log: FakeLog) -> None:
-    async with opened(log, limits=Limits(receipt_seconds=0.0, silence_seconds=0.05, heartbeat_seconds=0.04)) as socket:
+    async with opened(
+        log, limits=Limits(socket_silence_seconds=0.05), pace=Pace(receipt_seconds=0.0, heartbeat_seconds=0.04)
+    ) as socket:
         socket.signs_receipts = False
         await follow(socket, log_cursor(1, 0))
         assert await socket.closed() == NO_RECEIPT
 
 
 async def test_an_idle_client_is_asked_for_a_sign_of_life(log: FakeLog) -> None:
-    async with opened(log, limits=Limits(heartbeat_seconds=0.01)) as socket:
+    async with opened(log, pace=Pace(heartbeat_seconds=0.01)) as socket:
         socket.signs_receipts = False
         await follow(socket)
         for _ in range(3):

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.extensions import SchemaExtension
 
+from config.limits import Limits
 from rooms.exceptions import Unauthenticated
 from rooms.identity import NOBODY, Viewer
 from rooms.models import Guest
@@ -29,7 +30,6 @@ from schema.closing import (
 )
 from schema.operations import Moderation
 from schema.schema import schema
-from schema.socket import Limits
 
 from .sockets import Ended, opened
 

@@ -1,0 +1,267 @@
+"""What one socket may take, and how many of them there may be: both sides of each limit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from config.limits import Limits
+from rooms.identity import NOBODY, Viewer
+from rooms.models import Guest
+from schema import socket as socket_module
+from schema.addresses import network_of
+from schema.census import Census
+from schema.closing import TOO_MANY_SOCKETS, TOO_MUCH_AT_ONCE
+from schema.limits import Pace
+
+from .sockets import Ended, Socket, opened
+
+QUERY = "{ viewer { isAuthenticated } }"
+ONE, OTHER = "192.0.2.1", "192.0.2.2"
+CAN_REFUSE: dict[str, Any] = {"websocket.http.response": {}}
+CAN_WAIT: dict[str, Any] = {"salas.backpressure": {}}
+QUIET = Pace(receipt_seconds=1_000, heartbeat_seconds=1_000)
+
+
+async def _never(self: socket_module.Socket, *_: object) -> None:
+    await asyncio.Event().wait()
+
+
+# Operations
+
+
+async def test_fifty_operations_run_and_one_more_is_refused_alone() -> None:
+    async with opened() as socket:
+        await socket.init()
+        with patch.object(socket_module.Socket, "_stream", _never):
+            for number in range(50):
+                await socket.subscribe(str(number), QUERY)
+            await socket.subscribe("one more", QUERY)
+            refused = await socket.receive()
+            assert (refused["id"], refused["type"]) == ("one more", "error")
+            assert refused["payload"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 1.0}
+            await socket.send(type="complete", id="0")
+        await socket.subscribe("one more", QUERY)
+        assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
+
+
+async def test_operations_that_end_make_room_for_others() -> None:
+    async with opened(limits=Limits(socket_operations=1)) as socket:
+        await socket.init()
+        for number in range(5):
+            await socket.subscribe(str(number), QUERY)
+            assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
+
+
+async def test_zero_operations_are_no_limit() -> None:
+    async with opened(limits=Limits(socket_operations=0)) as socket:
+        await socket.init()
+        with patch.object(socket_module.Socket, "_stream", _never):
+            for number in range(60):
+                await socket.subscribe(str(number), QUERY)
+            await socket.send(type="ping")
+            assert await socket.receive() == {"type": "pong"}
+
+
+# Messages a second
+
+
+SLOW = Limits(socket_frame_burst=4, socket_frames_per_second=0.001)
+
+
+async def test_a_burst_of_messages_is_taken_and_more_end_the_socket() -> None:
+    async with opened(limits=SLOW) as socket:
+        await socket.init()
+        for _ in range(3):
+            await socket.send(type="ping")
+            assert await socket.receive() == {"type": "pong"}
+        await socket.send(type="ping")
+        assert await socket.closed() == TOO_MUCH_AT_ONCE
+
+
+async def test_messages_of_any_kind_count() -> None:
+    async with opened(limits=SLOW) as socket:
+        await socket.init()
+        await socket.send(type="pong")
+        await socket.send(type="complete", id="1")
+        await socket.send(type="pong", payload={"receipt": 99})
+        await socket.send(type="pong", payload={"no": "receipt"})
+        assert await socket.closed() == TOO_MUCH_AT_ONCE
+
+
+async def test_receipts_that_were_asked_for_do_not_count() -> None:
+    async with opened(limits=SLOW, pace=Pace(heartbeat_seconds=0.001)) as socket:
+        await socket.init()
+        socket.signs_receipts = False
+        for _ in range(20):
+            ping = await socket.receive()
+            await socket.send(type="pong", payload=ping["payload"])
+        await socket.leave(1000)
+    assert socket.code is None
+
+
+async def test_what_needs_a_moment_is_read_a_moment_later_where_the_client_can_wait() -> None:
+    waits = [0.0, 0.0, 0.001, 0.001, 0.0]
+    with patch.object(socket_module, "Bucket") as bucket:
+        bucket.return_value.take.side_effect = waits
+        async with opened(extensions=CAN_WAIT) as socket:
+            await socket.init()
+            for _ in range(2):
+                await socket.send(type="ping")
+                assert await socket.receive() == {"type": "pong"}
+    assert bucket.return_value.take.call_count == len(waits)
+
+
+async def test_a_client_with_fifty_operations_is_never_hit() -> None:
+    """All of them begin, end and begin again at once."""
+    async with opened() as socket:
+        await socket.init()
+        with patch.object(socket_module.Socket, "_stream", _never):
+            for number in range(50):
+                await socket.subscribe(str(number), QUERY)
+            for number in range(50):
+                await socket.send(type="complete", id=str(number))
+            for number in range(50):
+                await socket.subscribe(str(number), QUERY)
+            await socket.send(type="ping")
+            assert await socket.receive() == {"type": "pong"}
+
+
+# What is sent and not read
+
+
+async def test_who_asks_for_pongs_and_confirms_nothing_is_sent_away() -> None:
+    limits = Limits(socket_window_bytes=1_000, socket_frames_per_second=0)
+    async with opened(limits=limits, pace=QUIET) as socket:
+        socket.signs_receipts = False
+        await socket.init()
+        for _ in range(5):
+            await socket.send(type="ping", payload={"a": "x" * 1_000})
+        assert await socket.closed() == TOO_MUCH_AT_ONCE
+        assert socket.reason == "Too much was asked for and not confirmed: come back"
+
+
+async def test_who_confirms_may_ask_for_as_many_pongs_as_they_like() -> None:
+    limits = Limits(socket_window_bytes=1_000, socket_frames_per_second=0)
+    async with opened(limits=limits, pace=QUIET) as socket:
+        await socket.init()
+        for _ in range(20):
+            await socket.send(type="ping", payload={"a": "x" * 300})
+            assert (await socket.receive())["type"] == "pong"
+
+
+async def test_results_that_nobody_confirms_wait_and_count_as_running() -> None:
+    """However cheap the queries are, no more than the window is sent, and no more than fifty wait."""
+    limits = Limits(socket_window_bytes=500, socket_operations=10, socket_frames_per_second=0)
+    async with opened(limits=limits, pace=QUIET) as socket:
+        socket.signs_receipts = False
+        await socket.init()
+        received: list[dict[str, Any]] = []
+        for number in range(60):
+            await socket.subscribe(str(number), "{ __typename }")
+        with suppress(Ended):
+            while True:
+                received.append(await socket.receive())
+        kinds = Counter(message["type"] for message in received)
+        assert socket.code == TOO_MUCH_AT_ONCE
+        assert kinds["error"] > 0
+        assert sum(len(json.dumps(message)) for message in received) < 2_000
+
+
+async def test_the_last_message_of_an_operation_waits_for_room_too() -> None:
+    async with opened(limits=Limits(socket_window_bytes=100), pace=QUIET) as socket:
+        socket.signs_receipts = False
+        await socket.init()
+        await socket.subscribe("1", "{ __typename }")
+        assert (await socket.receive())["type"] == "next"
+        asked = await socket.receive()
+        assert asked["type"] == "ping"
+        await socket.send(type="ping")
+        assert (await socket.receive())["type"] == "pong"
+        await socket.send(type="pong", payload=asked["payload"])
+        rest = [(await socket.receive())["type"] for _ in range(2)]
+        assert sorted(rest) == ["complete", "ping"]
+
+
+# How many sockets
+
+
+async def crowd(stack: AsyncExitStack, census: Census, limits: Limits, *clients: str | None) -> list[Socket]:
+    return [await stack.enter_async_context(opened(census=census, limits=limits, client=client)) for client in clients]
+
+
+@pytest.mark.parametrize(
+    ("limits", "clients", "newcomer", "status"),
+    [
+        (Limits(sockets=2), (ONE, OTHER), ONE, 503),
+        (Limits(sockets_per_address=2), (ONE, ONE, OTHER), ONE, 429),
+        (Limits(sockets_per_address=2), ("2001:db8::1", "2001:db8::2"), "2001:db8::3", 429),
+    ],
+)
+async def test_one_socket_too_many_is_refused(
+    limits: Limits, clients: tuple[str, ...], newcomer: str, status: int
+) -> None:
+    census = Census()
+    async with AsyncExitStack() as stack:
+        sockets = await crowd(stack, census, limits, *clients)
+        with pytest.raises(Ended, match=str(status)):
+            await stack.enter_async_context(
+                opened(census=census, limits=limits, client=newcomer, extensions=CAN_REFUSE)
+            )
+        async with opened(census=census, limits=limits, client=newcomer) as refused:
+            assert await refused.closed() == TOO_MANY_SOCKETS
+        for socket in sockets:
+            await socket.init()
+
+
+async def test_a_socket_that_ends_makes_room_for_another() -> None:
+    census, limits = Census(), Limits(sockets=1, sockets_per_address=1)
+    for _ in range(3):
+        async with opened(census=census, limits=limits, client=ONE) as socket:
+            await socket.init()
+    assert census.names == set()
+
+
+async def test_a_socket_without_an_address_counts_in_all_only() -> None:
+    limits = Limits(sockets_per_address=1)
+    async with AsyncExitStack() as stack:
+        for socket in await crowd(stack, Census(), limits, None, None):
+            await socket.init()
+
+
+async def test_a_viewer_s_socket_too_many_is_sent_away_and_harms_no_other() -> None:
+    census, limits = Census(), Limits(sockets_per_viewer=2)
+    ana, rui = (Viewer(guest=Guest(pk=number, display_name="x")) for number in (1, 2))
+    async with AsyncExitStack() as stack:
+        one, other, third, somebody_else, nobody = await crowd(stack, census, limits, *[ONE] * 5)
+        viewers = [ana, ana, ana, rui, NOBODY]
+        with patch.object(socket_module, "authenticate", side_effect=viewers):
+            for socket in (one, other):
+                await socket.init({"authorization": "Bearer x"})
+            await third.send(type="connection_init", payload={"authorization": "Bearer x"})
+            assert await third.closed() == TOO_MANY_SOCKETS
+            await somebody_else.init({"authorization": "Bearer x"})
+            await nobody.init({"authorization": "Bearer x"})
+        assert "viewer guest:1" in census.names
+    assert census.names == set()
+
+
+async def test_zero_sockets_are_no_limit() -> None:
+    limits = Limits(sockets=0, sockets_per_address=0, sockets_per_viewer=0)
+    async with AsyncExitStack() as stack:
+        for socket in await crowd(stack, Census(), limits, *[ONE] * 150):
+            await socket.init()
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "2001:db8::/64"), ("2001:db8:0:1::1", "2001:db8:0:1::/64")],
+)
+def test_a_client_of_ipv6_has_many_addresses(address: str, network: str) -> None:
+    assert network_of(address) == network
