@@ -161,7 +161,7 @@ async def test_a_line_says_who_did_what_and_how_it_ended(server: Salas) -> None:
     kinds = [(line["message"].split()[0], line.get("operation"), line["viewer"], line["status"]) for line in written]
     guest = kinds[0][2]
     assert re.fullmatch("guest:[0-9]+", guest)
-    assert kinds[:3] == [("HTTP", None, guest, 200), ("HTTP", None, guest, 200), ("HTTP", "Who", guest, 200)]
+    assert kinds[:3] == [("HTTP", None, guest, 200), ("HTTP", "Nothing", guest, 200), ("HTTP", "Who", guest, 200)]
     assert ("Operation", "Who", guest, "complete") in kinds
     assert kinds.count(("Socket", None, guest, 1000)) == 2
 
