@@ -30,8 +30,11 @@ class NpmFollower:
         self._room = room
         self._token = token
         self._is_stubborn = is_stubborn
-        self._receipts: list[tuple[float, int]] = []  # when each was signed, and the sequence heard last by then
+        self._receipts: list[
+            tuple[float, int]
+        ] = []  # since the last connection began: when, and the sequence heard last by then
         self._last = 0
+        self._confirmed = 0
         self._cut_at: float | None = None
 
     async def run(self) -> None:
@@ -44,6 +47,7 @@ class NpmFollower:
     def _note(self, line: dict[str, Any]) -> None:
         match line["type"]:
             case "connected" if self.hearing.highest.value:
+                self._settle_receipts()
                 self.hearing.begin_again(confirmed=inf if self._name == RESUMABLE else self._confirmed)
                 self._last, self._cut_at = 0, None
             case "confirmed":
@@ -55,7 +59,8 @@ class NpmFollower:
                 self._last = line["sequence"]
                 self.hearing.note(Said(line["sequence"], line["key"], line["text"]))
 
-    @property
-    def _confirmed(self) -> int:
+    def _settle_receipts(self) -> None:
+        """Those of the connection that was cut have arrived by now, or never will."""
         until = (self._cut_at or 0.0) - LOST_ON_THE_WAY_SECONDS
-        return max((last for signed_at, last in self._receipts if signed_at <= until), default=0)
+        self._confirmed = max([self._confirmed, *(last for signed_at, last in self._receipts if signed_at <= until)])
+        self._receipts.clear()
