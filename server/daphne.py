@@ -1,10 +1,13 @@
-"""Daphne with an end: a server that drains, and whose sockets close with the code and the reason that were meant.
+"""Daphne with an end and with bounds: a server that drains, whose sockets close with the code and the reason that were
+meant, and which reads no more from the network than its applications take.
 
-What it is: subclasses of Daphne's server, factory, request and socket. To an application all is as under Daphne, and a
-WebSocket scope has the extension ``salas.drain`` besides.
+What it is: subclasses of Daphne's server and socket. To an application all is as under Daphne, and a WebSocket scope
+has three extensions: ``salas.drain``; ``salas.backpressure``, which says that a client can send no more while the
+application doesn't read; and ASGI's ``websocket.http.response``, to answer a handshake with other than 403.
 Concurrency: the reactor's event loop, which runs in the main thread; ``drain`` may be called from a signal handler.
 Lifecycle: ``run`` returns when a drain is over.
 Invariants: every TCP connection is in ``_transports`` while it is open. A socket whose application has ended is closed.
+What waits for a socket's application is no more than the limits say, and one message.
 Dependencies: what Daphne keeps in ``connections``, and Twisted's and autobahn's own classes below it.
 """
 
@@ -14,22 +17,31 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from autobahn.util import encode_truncate
 from autobahn.websocket.protocol import WebSocketProtocol as Rfc6455
-from daphne import http_protocol, ws_protocol
+from daphne import ws_protocol
 from daphne.server import Server as DaphneServer
 from daphne.server import reactor, twisted_loop
 from twisted.internet import tcp
 
 from .drain import EXTENSION, REASON, SERVICE_RESTART, Notice, Timetable, drain
+from .inbox import Event, Inbox
+from .limits import Limits
+from .requests import Factory, Request
 
 TRY_AGAIN = 1013  # clients come back; after 1011, which Daphne sends, they never do
 UNAVAILABLE = 503
 CLOSE_SECONDS = 2.0  # a peer has this long to answer a close, and to take what was sent before it
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
 BACKLOG_AT_ONCE = 10_000
+
+# Frames of any kind, such as pings, which no application sees, are cheap: the limit is for who sends nothing else.
+FRAMES_PER_SECOND = 1_000
+PONGS_PER_SECOND = 10
 
 
 def keep_steady_time() -> None:
@@ -49,11 +61,23 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         listener: socket.socket,
         *,
         timetable: Timetable,
+        limits: Limits,
         on_ready: Callable[[], None],
         on_drain: Callable[[int], None],
         **options: Any,
     ) -> None:
-        super().__init__(application, endpoints=[listener], signal_handlers=False, verbosity=0, **options)
+        super().__init__(
+            application,
+            endpoints=[listener],
+            signal_handlers=False,
+            verbosity=0,
+            websocket_connect_timeout=limits.handshake_seconds or float("inf"),
+            websocket_handshake_timeout=limits.handshake_seconds,
+            websocket_max_message_size=limits.body_bytes,
+            websocket_max_frame_size=limits.body_bytes,
+            **options,
+        )
+        self.limits = limits
         self.endpoints: list[str] = []  # Daphne wants one, and would open it itself
         self.ready_callable = self._listen  # called when the factories are made, before the reactor runs
         self.is_draining = False
@@ -73,13 +97,20 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         if scope["type"] != "websocket":
             return super().create_application(protocol, scope)
         notice, offer = self._timetable.offer()
-        queue = super().create_application(protocol, scope | {"extensions": {EXTENSION: offer}})
-        if queue is not None:
-            self.connections[protocol]["application_instance"].add_done_callback(protocol.application_ended)
+        extensions = {EXTENSION: offer, "salas.backpressure": {}, "websocket.http.response": {}}
+        protocol.inbox = Inbox(self.limits.socket_inbound_frames, self.limits.body_bytes, protocol.read_on)
+        application = self.application(
+            scope={"asgi": {"version": "3.0"}, **scope, "extensions": extensions},
+            receive=protocol.inbox.get,
+            send=partial(self.handle_reply, protocol),
+        )
+        running = asyncio.ensure_future(application)
+        running.add_done_callback(protocol.application_ended)
+        self.connections[protocol]["application_instance"] = running
         protocol.notice, protocol.drain_delay_seconds = notice, offer["delay_seconds"]
         if self.is_draining:  # an upgrade on a connection that was open before
             protocol.begin_drain()
-        return queue
+        return protocol.inbox
 
     def kill_all_applications(self) -> None:
         """Daphne's own way to end, which tells nobody. Here all has ended before the reactor stops."""
@@ -170,39 +201,67 @@ class Connection(tcp.Server):
         super().connectionLost(reason)
 
 
-class Request(http_protocol.WebRequest):  # type: ignore[misc]
-    """A request, which during a drain is the last of its connection."""
-
-    def begin_drain(self) -> None:
-        if self.channel is not None:
-            self.channel.persistent = False
-
-    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
-        """Say as plain text what Daphne has a page for: no application puts its headers on that."""
-        headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
-        self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
-        self.handle_reply({"type": "http.response.body", "body": f"{status} {status_text.decode()}: {body}".encode()})
-
-    def handle_reply(self, message: dict[str, Any]) -> None:
-        if self.server.is_draining and message.get("type") == "http.response.start" and self.channel is not None:
-            self.channel.persistent = False
-            self.responseHeaders.setRawHeaders(b"connection", [b"close"])
-        super().handle_reply(message)
-
-
-class Factory(http_protocol.HTTPFactory):  # type: ignore[misc]
-    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
-        protocol = super().buildProtocol(addr)
-        protocol.requestFactory = Request
-        return protocol
-
-
 class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
     """A WebSocket. ``notice`` and ``drain_delay_seconds`` are what its application was offered."""
 
+    inbox: Inbox
     notice: Notice
     drain_delay_seconds: float
     _closed_for_restart = False
+    _denial: Event | None = None
+    _frames = 0  # in the second that ends at _second_ends
+    _pongs = 0
+    _second_ends = 0.0
+    _waits = False  # the transport is paused
+
+    # What comes in
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        super().dataReceived(data)
+        if self._has_enough and not self._waits:
+            self._waits = True
+            self.transport.pauseProducing()
+
+    def processData(self) -> bool:  # noqa: N802
+        """Take the next frame out of what was received; what there is no room for stays, and the network waits."""
+        return not self._has_enough and bool(super().processData())
+
+    def read_on(self) -> None:
+        """Take what was left, if there is room for it, and only then more from the network."""
+        if self._waits and not self._has_enough:
+            self.consumeData()
+            if not self._has_enough:
+                self._waits = False
+                self.transport.resumeProducing()
+
+    @property
+    def _has_enough(self) -> bool:
+        return self._frames >= FRAMES_PER_SECOND or (self.state == self.STATE_OPEN and self.inbox.is_full)
+
+    def onFrameBegin(self) -> None:  # noqa: N802
+        now = twisted_loop.time()
+        if now >= self._second_ends:
+            self._second_ends, self._frames, self._pongs = now + 1, 0, 0
+        self._frames += 1
+        if self._frames == FRAMES_PER_SECOND:
+            twisted_loop.call_at(self._second_ends, self._begin_second)
+        super().onFrameBegin()
+
+    def _begin_second(self) -> None:
+        self._frames = 0
+        self.read_on()
+
+    def onPing(self, payload: bytes) -> None:  # noqa: N802
+        """Answer, but not each of many: the latest would do (RFC 6455, section 5.5.3), and they may never be read."""
+        self._pongs += 1
+        if self._pongs <= PONGS_PER_SECOND:
+            super().onPing(payload)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
+        if self.state == self.STATE_OPEN:
+            super().onMessage(payload, isBinary)
+
+    # Its end
 
     def begin_drain(self) -> None:
         self.notice.set()
@@ -224,7 +283,9 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         """Do what the application says; it need not know yet that the socket is closed."""
-        if self.state == self.STATE_CONNECTING:
+        if self.state == self.STATE_CONNECTING and message["type"].startswith("websocket.http.response"):
+            self._deny(message)
+        elif self.state == self.STATE_CONNECTING:
             super().handle_reply(message)
         elif message.get("type") == "websocket.close":
             self.serverClose(message.get("code"), message.get("reason"))
@@ -240,6 +301,21 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         if code not in Rfc6455.CLOSE_STATUS_CODES_ALLOWED and not 3000 <= code <= 4999:
             raise ValueError(f"{code} is no code to close a WebSocket with")
         self.sendCloseFrame(code=code, reasonUtf8=encode_truncate(reason or "", MAX_REASON_BYTES))
+        self.read_on()  # the peer's close may be behind what nobody takes any more
+
+    def _deny(self, message: Event) -> None:
+        """Answer the handshake as the application says (ASGI's extension ``websocket.http.response``)."""
+        if message["type"] == "websocket.http.response.start":
+            self._denial = message
+        elif self._denial is not None and hasattr(self, "handshake_deferred"):
+            del self.handshake_deferred
+            status, body = HTTPStatus(self._denial["status"]), message.get("body", b"")
+            headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._denial["headers"]]
+            headers += [("content-length", str(len(body))), ("connection", "close")]
+            self.sendHttpErrorResponse(status.value, status.phrase, headers)
+            self.sendData(body)
+            self.server.protocol_disconnected(self)
+            self.dropConnection()
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
         super().onClose(wasClean, SERVICE_RESTART if self._closed_for_restart else code, reason)

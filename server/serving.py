@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from .daphne import Server, keep_steady_time
 from .drain import Timetable
 from .lifeline import Lifeline
+from .limits import Limits
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -31,6 +32,7 @@ class Serving:
         listener: Any,
         address: str,
         timetable: Timetable,
+        limits: Limits,
         lifeline: Lifeline | None,
         **options: Any,
     ) -> None:
@@ -42,6 +44,7 @@ class Serving:
             application,
             listener,
             timetable=timetable,
+            limits=limits,
             on_ready=self._ready,
             on_drain=self._drains,
             **options,

@@ -12,7 +12,10 @@ released = asyncio.Event()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    await (http if scope["type"] == "http" else websocket)(scope, receive, send)
+    if scope["path"] == "/crowded":
+        await refuse(receive, send)
+    else:
+        await (http if scope["type"] == "http" else websocket)(scope, receive, send)
 
 
 def tell(what: str) -> None:
@@ -21,8 +24,7 @@ def tell(what: str) -> None:
 
 
 async def http(scope: Any, receive: Any, send: Any) -> None:
-    while (await receive())["more_body"]:
-        pass
+    tell(f"heard {await size_of_body(receive)} bytes")
     match scope["path"]:
         case "/wait":
             tell("waits")
@@ -44,12 +46,22 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
 
 
+async def size_of_body(receive: Any) -> int:
+    size, more = 0, True
+    while more:
+        event = await receive()
+        size += len(event["body"])
+        more = event["more_body"]
+    return size
+
+
 async def websocket(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     if scope["path"] != "/undecided":
         await send({"type": "websocket.accept"})
     match scope["path"].split("/"):
-        case [_, "ignores"]:
+        case [_, "ignores" | "later" as when]:
+            await (released.wait() if when == "later" else asyncio.sleep(0))
             await echo(receive, send)
         case [_, "undecided"]:
             tell("thinks")
@@ -62,6 +74,12 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.close", "code": int(code), "reason": reason})
         case [_, "raises"]:
             raise RuntimeError("a bug")
+
+
+async def refuse(receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.http.response.start", "status": 429, "headers": [(b"retry-after", b"10")]})
+    await send({"type": "websocket.http.response.body", "body": b"too many"})
 
 
 async def echo(receive: Any, send: Any) -> None:

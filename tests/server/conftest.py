@@ -12,11 +12,11 @@ Serve = Callable[..., Served]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """What starts ``manage.py serve`` with the options given."""
+    """What starts ``manage.py serve`` with the options and limits given."""
     with ExitStack() as stack:
 
-        def start(*options: str) -> Served:
-            served = Served(*options)
+        def start(*options: str, **limits: float) -> Served:
+            served = Served(*options, **limits)
             stack.callback(served.close)
             return served.start()
 

@@ -18,11 +18,14 @@ ENOUGH_SECONDS = 10
 
 
 class Served(Service):
+    """``options`` are of the command line, ``limits`` other ones than by default."""
+
     name = "served"
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, **limits: float) -> None:
         super().__init__()
         self._options = options
+        self._limits = {f"SALAS_LIMIT_{name.upper()}": str(value) for name, value in limits.items()}
 
     def command(self) -> list[str]:
         return [sys.executable, "manage.py", "serve", "--port=0", *self._options]
@@ -31,7 +34,9 @@ class Served(Service):
         return LISTENING.search(self.log) is not None
 
     def environment(self) -> dict[str, str]:
-        return os.environ | {"DJANGO_SETTINGS_MODULE": "tests.server.settings", "PYTHONWARNINGS": "error"}
+        return (
+            os.environ | {"DJANGO_SETTINGS_MODULE": "tests.server.settings", "PYTHONWARNINGS": "error"} | self._limits
+        )
 
     def working_directory(self) -> Path:
         return ROOT

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.end_to_end
 
 Serve = Callable[..., Served]
 ENOUGH_SECONDS = 10
-MEGABYTE = 1024 * 1024
+MESSAGE_BYTES = 256 * 1024
 OPENING = (
     b"GET /ignores HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -183,20 +183,20 @@ async def test_an_application_that_fails_is_no_page(served: Served) -> None:
 
 async def test_a_message_that_is_too_big_is_refused_in_words(served: Served) -> None:
     async with connect(f"{served.websocket_url}/ignores") as socket:
-        await socket.send("x" * MEGABYTE)
-        assert len(await socket.recv()) == MEGABYTE
-        await socket.send("x" * (MEGABYTE + 1))
+        await socket.send("x" * MESSAGE_BYTES)
+        assert len(await socket.recv()) == MESSAGE_BYTES
+        await socket.send("x" * (MESSAGE_BYTES + 1))
         code, reason = await closed(socket)
         assert code == 1009
-        assert str(reason).endswith("exceeds payload limit of 1048576 octets")
+        assert str(reason).endswith("exceeds payload limit of 262144 octets")
 
 
 async def test_a_client_that_says_goodbye_and_takes_no_more_is_not_waited_for(served: Served) -> None:
     reader, writer = await asyncio.open_connection(*served.address.split(":"))
     writer.write(OPENING)
     await reader.readuntil(b"\r\n\r\n")
-    for _ in range(40):
-        writer.write(b"\x81\xff" + MEGABYTE.to_bytes(8) + b"\0\0\0\0" + b"x" * MEGABYTE)  # and the echo of it
+    for _ in range(160):
+        writer.write(b"\x81\xff" + MESSAGE_BYTES.to_bytes(8) + b"\0\0\0\0" + b"x" * MESSAGE_BYTES)  # and the echo of it
     writer.write(b"\x88\x82\0\0\0\0\x03\xe8")
     await served.logged("disconnected with 1000")
     writer.transport.abort()

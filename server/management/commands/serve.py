@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from channels.routing import get_default_application
 from daphne.access import AccessLogGenerator
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from server.drain import Timetable
@@ -23,8 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # A peer that is gone without a word is noticed within ping interval + 2 + ping timeout: Daphne looks every two seconds.
 PING_INTERVAL_SECONDS = 20
 PING_TIMEOUT_SECONDS = 15
-OPENING_SECONDS = 5
-KEPT_FOR_WORKERS = ("drain_seconds", "spread_seconds", "http_timeout", "max_message_bytes")
+KEPT_FOR_WORKERS = ("drain_seconds", "spread_seconds", "http_timeout")
 
 
 class AccessLog(AccessLogGenerator):  # type: ignore[misc]  # Daphne has no types
@@ -47,9 +47,6 @@ class Command(BaseCommand):
             "--spread-seconds", type=float, default=3.0, help="over which sockets are sent away (%(default)s)"
         )
         parser.add_argument("--http-timeout", type=int, default=60, help="seconds to answer a request in (%(default)s)")
-        parser.add_argument(
-            "--max-message-bytes", type=int, default=1024 * 1024, help="of what comes over a socket (%(default)s)"
-        )
         parser.add_argument("--access-log", action="store_true", help="write a line for each request to stdout")
         parser.add_argument("--listener-handle", type=int, help=SUPPRESS)
         parser.add_argument("--lifeline-handle", type=int, help=SUPPRESS)
@@ -80,16 +77,13 @@ def serve(
         listener,
         address_of(listener),
         timetable,
+        settings.LIMITS,
         lifeline,
         action_logger=AccessLog(sys.stdout) if options["access_log"] else None,
         http_timeout=options["http_timeout"],
         ping_interval=PING_INTERVAL_SECONDS,
         ping_timeout=PING_TIMEOUT_SECONDS,
         websocket_timeout=-1,  # a socket may live for ever
-        websocket_connect_timeout=OPENING_SECONDS,
-        websocket_handshake_timeout=OPENING_SECONDS,
-        websocket_max_message_size=options["max_message_bytes"],
-        websocket_max_frame_size=options["max_message_bytes"],
     ).run()
 
 

@@ -1,0 +1,127 @@
+"""HTTP connections that say what they have to say in time, and no more than is taken.
+
+What it is: Twisted's channel with a deadline for each request's headers and one for its body, and Daphne's request
+which keeps no more of a body than it may. Who is late or sends too much is told so, and no application hears of it.
+Concurrency: the reactor's event loop.
+Invariants: while something is expected of the peer there is a deadline. What was refused reaches no application.
+Dependencies: the calls by which Twisted's ``HTTPChannel`` goes through a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Any
+
+from daphne import http_protocol
+from daphne.server import twisted_loop
+from twisted.internet.protocol import connectionDone
+from twisted.web import http
+
+LINGER_SECONDS = 2.0  # in which a peer that is still sending can read why that is in vain
+
+
+class Channel(http.HTTPChannel):
+    """One HTTP connection. It is not told of HTTP/2, which there is only over TLS."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _refused = False
+
+    def connectionMade(self) -> None:  # noqa: N802
+        super().connectionMade()  # type: ignore[no-untyped-call]
+        self._expect(self._limits.handshake_seconds)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self._deadline is None and not self._handlingRequest:  # the next request begins
+            self._expect(self._limits.handshake_seconds)
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def allHeadersReceived(self) -> None:  # noqa: N802
+        self._expect(self._limits.body_seconds)
+        if self.takes(self.length or 0):
+            super().allHeadersReceived()  # type: ignore[no-untyped-call]
+
+    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
+        if not self._refused:
+            super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:  # noqa: N802
+        if not self._refused:
+            self._expect(0)
+            super().allContentReceived()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802
+        self._expect(0)
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def takes(self, body_bytes: int) -> bool:
+        """Whether a body may be so long; if not it is refused."""
+        limit = self._limits.body_bytes
+        if 0 < limit < body_bytes:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has at most {limit} bytes.")
+        return not self._refused
+
+    @property
+    def _limits(self) -> Any:
+        return self.factory.server.limits
+
+    def _expect(self, seconds: float) -> None:
+        """Let the peer have so long for what comes next; 0 is for ever."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = twisted_loop.call_later(seconds, self._is_late) if seconds and not self._refused else None
+
+    def _is_late(self) -> None:
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive.")
+
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
+        """Answer, and read on for a moment without keeping anything: a connection that is closed while the peer sends
+        takes the answer with it."""
+        if self._refused:
+            return
+        self._expect(0)
+        self._refused = True
+        transport: Any = self.transport
+        body = json.dumps({"errors": [{"message": message, "extensions": {"code": "BAD_USER_INPUT", "field": "body"}}]})
+        transport.write(
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+        )
+        twisted_loop.call_later(LINGER_SECONDS, transport.abortConnection)  # does nothing where it is gone
+
+
+class Request(http_protocol.WebRequest):  # type: ignore[misc]
+    """A request, which during a drain is the last of its connection."""
+
+    _received_bytes = 0
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        self._received_bytes += len(data)
+        if self.channel is not None and self.channel.takes(self._received_bytes):
+            super().handleContentChunk(data)
+
+    def begin_drain(self) -> None:
+        if self.channel is not None:
+            self.channel.persistent = False
+
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Say as plain text what Daphne has a page for: no application puts its headers on that."""
+        headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
+        self.handle_reply({"type": "http.response.body", "body": f"{status} {status_text.decode()}: {body}".encode()})
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if self.server.is_draining and message.get("type") == "http.response.start" and self.channel is not None:
+            self.channel.persistent = False
+            self.responseHeaders.setRawHeaders(b"connection", [b"close"])
+        super().handle_reply(message)
+
+
+class Factory(http_protocol.HTTPFactory):  # type: ignore[misc]
+    protocol = Channel
+
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = Request
+        return protocol
