@@ -10,6 +10,7 @@ import {
   SendMessageDocument,
 } from './documents';
 import { newIdempotencyKey } from './idempotencyKey';
+import { inTurn } from './inTurn';
 import type { LogAction } from './log';
 import { refusalText } from './refusals';
 import { entrarPath, navigate } from './route';
@@ -48,7 +49,7 @@ export function roomActions({ slug, roomId, earlierCursor, dispatch, sends }: Su
   async function sendNow(text: string, idempotencyKey: string) {
     if (roomId === null) return;
     const input = { roomId, text, idempotencyKey };
-    const { data, error } = await client.mutation(SendMessageDocument, { input }).toPromise();
+    const { data, error } = await inTurn(() => client.mutation(SendMessageDocument, { input }).toPromise());
     if (error) dispatch({ type: 'refused', idempotencyKey, refusal: refusalText(error) });
     else if (data) dispatch({ type: 'answered', message: data.sendMessage.message });
   }
