@@ -19,10 +19,11 @@ from tests.plugins.servers import Databases
 from tests.services.salas import Salas
 
 from .client import Client
-from .test_slow_readers import MIB, resident_bytes
+from .mute import resident_bytes
 
 pytestmark = pytest.mark.end_to_end
 
+MIB = 1024 * 1024
 MESSAGES = 1_000
 ALLOWED_GROWTH = 20 * MIB
 BIG = "x" * 200_000
