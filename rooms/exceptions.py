@@ -5,6 +5,7 @@ Each carries the code that clients see as ``extensions.code`` and a message that
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 
@@ -31,6 +32,28 @@ class Unauthenticated(Refusal):
 class Forbidden(Refusal):
     code = "FORBIDDEN"
     default_message = "You may not do this."
+
+
+class Banned(Forbidden):
+    default_message = "You are banned from this room."
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return {"code": self.code, "isBanned": True}
+
+
+class Muted(Forbidden):
+    """``until`` is when the member may speak again."""
+
+    default_message = "You are muted in this room."
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__()
+        self.until = until
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return {"code": self.code, "mutedUntil": self.until.isoformat()}
 
 
 class NotFound(Refusal):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -206,6 +208,15 @@ class Member(models.Model):
     def is_moderator(self) -> bool:
         return self.role in {MemberRole.MODERATOR, MemberRole.OWNER}
 
+    @property
+    def viewer_key(self) -> str:
+        return viewer_key(self)
+
+    @property
+    def mute(self) -> datetime | None:
+        """Until when they may say nothing; None where they may speak."""
+        return self.muted_until if self.muted_until and self.muted_until > timezone.now() else None
+
 
 class Message(models.Model):
     """What was said. ``text`` is NULL once deleted.
@@ -329,7 +340,16 @@ class Ban(models.Model):
         indexes = (models.Index(fields=("room", "address"), name="ban_by_address"),)
 
     def __str__(self) -> str:
-        return f"{self.room_id}:{self.user_id or self.guest_id}"
+        return str(self.user or self.guest)
+
+    @property
+    def viewer_key(self) -> str:
+        return viewer_key(self)
+
+
+def viewer_key(who: Member | Ban) -> str:
+    """Who this is, as in ``identity.Viewer.key``."""
+    return f"user:{who.user_id}" if who.guest_id is None else f"guest:{who.guest_id}"
 
 
 class AuditAction(models.TextChoices):
@@ -383,4 +403,4 @@ class AuditEntry(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.room_id}: {self.action}"
+        return self.get_action_display()

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
-from .exceptions import CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
+from .exceptions import Banned, CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
 from .feed import Head
 from .identity import Viewer, as_of_now
 from .inputs import is_slug, search_words
@@ -20,18 +20,27 @@ from .models import Ban, Entry, Member, Message, Room, RoomAccess
 M = TypeVar("M", bound=Model)
 Key = tuple[Any, ...]
 
+BANNED_SHOWN = 100
+
+# What staff need to be permitted in the admin, here as there, in every room.
 VIEW_EVERYTHING = "rooms.view_message"
+CHANGE_MEMBERS = "rooms.change_member"
+
 IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What a viewer is to a room. ``member`` is None for those who never joined or have left."""
+    """What a viewer is to a room. ``member`` is None for those who never joined, have left, or are banned.
+
+    ``may_moderate`` says that they hold an office there: over whom is another question.
+    """
 
     member: Member | None
     may_know: bool
     may_read: bool
     is_banned: bool = False
+    may_moderate: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,51 +87,65 @@ def standing(viewer: Viewer, room: Room) -> Standing:
 def standings(viewer: Viewer, rooms: Collection[Room]) -> dict[int, Standing]:
     """What ``viewer`` is to each of ``rooms``, by room id, in two queries however many they are.
 
-    A ban ends the membership, so it is looked for only where there is none.
+    A ban ends the membership, so it is looked for only where there is none. ``_known_rooms`` and ``_readable_rooms``
+    put the same rules to the database.
     """
     members = {member.room_id: member for member in _memberships(viewer).filter(room__in=[room.pk for room in rooms])}
-    sees_all = viewer.has_permission(VIEW_EVERYTHING)
     outside = [room.pk for room in rooms if room.pk not in members]
     banned = set(_bans(viewer).filter(room__in=outside).values_list("room_id", flat=True)) if outside else set()
-    return {room.pk: _standing(room, members.get(room.pk), sees_all, is_banned=room.pk in banned) for room in rooms}
+    return {room.pk: _standing(viewer, room, members.get(room.pk), is_banned=room.pk in banned) for room in rooms}
 
 
-def _standing(room: Room, member: Member | None, sees_all: bool, *, is_banned: bool) -> Standing:
+def _standing(viewer: Viewer, room: Room, member: Member | None, *, is_banned: bool) -> Standing:
+    """A ban does not take from staff what the operator permits them."""
     if member is not None:
         member.room = room
-    inside = member is not None or sees_all
+    inside = member is not None or viewer.has_permission(VIEW_EVERYTHING)
+    moderates = member is not None and member.is_moderator
     return Standing(
         member=member,
         may_know=inside or room.access != RoomAccess.MEMBERS,
         may_read=inside or (room.access == RoomAccess.OPEN and not is_banned),
         is_banned=is_banned,
+        may_moderate=moderates or viewer.has_permission(CHANGE_MEMBERS),
     )
 
 
 def require_readable(viewer: Viewer, found: Standing) -> None:
-    """Raise unless the room may be read: NotFound, Unauthenticated, Forbidden."""
+    """Raise unless the room may be read: NotFound, Unauthenticated, Forbidden (Banned)."""
     if not found.may_know:
         raise NotFound
-    if not found.may_read and found.is_banned:
-        raise Forbidden("You are banned from this room.")
     if not found.may_read:
-        raise Forbidden("Only members of this room may read it.") if viewer.is_authenticated else Unauthenticated
+        if found.is_banned:
+            raise Banned
+        raise turned_away(viewer, "Only members of this room may read it.")
+
+
+def turned_away(viewer: Viewer, message: str) -> Refusal:
+    """For whoever may know of something and not do this to it."""
+    return Forbidden(message) if viewer.is_authenticated else Unauthenticated()
 
 
 def require_member(viewer: Viewer, found: Standing) -> Member:
-    """Return the viewer's membership, or raise NotFound, Unauthenticated, Forbidden."""
+    """Return the viewer's membership, or raise NotFound, Unauthenticated, Forbidden (Banned)."""
     if not found.may_know:
         raise NotFound
+    if found.is_banned:
+        raise Banned
     if found.member is None:
-        raise Forbidden("Join the room first.") if viewer.is_authenticated else Unauthenticated
+        raise turned_away(viewer, "Join the room first.")
     return found.member
 
 
 def _memberships(viewer: Viewer) -> QuerySet[Member]:
+    return _memberships_ever(viewer).filter(left_at=None)
+
+
+def _memberships_ever(viewer: Viewer) -> QuerySet[Member]:
     if viewer.user is not None:
-        return Member.objects.filter(user_id=viewer.user.pk, left_at=None)
+        return Member.objects.filter(user_id=viewer.user.pk)
     if viewer.guest is not None:
-        return Member.objects.filter(guest_id=viewer.guest.pk, left_at=None)
+        return Member.objects.filter(guest_id=viewer.guest.pk)
     return Member.objects.none()
 
 
@@ -134,10 +157,25 @@ def _bans(viewer: Viewer) -> QuerySet[Ban]:
     return Ban.objects.none()
 
 
+def is_banned_address(*, room: Room, address: str | None) -> bool:
+    return address is not None and Ban.objects.filter(room=room, address=address).exists()
+
+
 def _known_rooms(viewer: Viewer) -> QuerySet[Room]:
     if viewer.has_permission(VIEW_EVERYTHING):
         return Room.objects.all()
-    return Room.objects.filter(~Q(access=RoomAccess.MEMBERS) | Q(pk__in=_memberships(viewer).values("room_id")))
+    return Room.objects.filter(~Q(access=RoomAccess.MEMBERS) | _is_entered_by(viewer))
+
+
+def _readable_rooms(viewer: Viewer) -> QuerySet[Room]:
+    if viewer.has_permission(VIEW_EVERYTHING):
+        return Room.objects.all()
+    is_banned = Q(pk__in=_bans(viewer).values("room_id"))
+    return Room.objects.filter((Q(access=RoomAccess.OPEN) & ~is_banned) | _is_entered_by(viewer))
+
+
+def _is_entered_by(viewer: Viewer) -> Q:
+    return Q(pk__in=_memberships(viewer).values("room_id"))
 
 
 # Rooms
@@ -149,6 +187,20 @@ def room_by_slug(*, viewer: Viewer, slug: str) -> Room | None:
 
 def room_by_id(*, viewer: Viewer, room_id: int) -> Room:
     room = _known_rooms(viewer).filter(pk=room_id).first()
+    if room is None:
+        raise NotFound
+    return room
+
+
+def room_to_change(*, viewer: Viewer, room_id: int, permission: str | None = None) -> Room:
+    """The room, locked against every other change to its log and its members until the transaction ends.
+
+    Found by those who may know of it and by staff with that permission. For everybody else it is not there: they
+    neither wait for its lock nor hold it. Raises NotFound.
+    """
+    by_office = permission is not None and viewer.has_permission(permission)
+    rooms = Room.objects.all() if by_office else _known_rooms(viewer)
+    room = rooms.select_for_update(no_key=True).filter(pk=room_id).first()
     if room is None:
         raise NotFound
     return room
@@ -199,7 +251,7 @@ def _refusal(room: Room, reader: Reader, inside: set[str | None], banned: set[st
     """A membership's details do not matter here, so a bare one stands for it."""
     key, viewer = reader.viewer.key, as_of_now(reader.viewer)
     member = Member(room=room) if key in inside else None
-    found = _standing(room, member, viewer.has_permission(VIEW_EVERYTHING), is_banned=key in banned)
+    found = _standing(viewer, room, member, is_banned=key in banned)
     try:
         _require_to_follow(viewer, room, found)
     except Refusal as refusal:
@@ -252,18 +304,59 @@ def memberships(*, viewer: Viewer) -> list[Member]:
 
 
 def member_by_id(*, viewer: Viewer, member_id: int) -> Member:
-    member = Member.objects.select_related("room").filter(pk=member_id).first()
-    if member is None or not standing(viewer, member.room).may_read:
-        raise NotFound
-    return member
+    """A member of a room that ``viewer`` may read. Raises NotFound."""
+    return _one_of(Member.objects.select_related("room").filter(room__in=_readable_rooms(viewer)), member_id)
+
+
+def member_to_change(*, viewer: Viewer, member_id: int) -> Member:
+    """A member of a room that ``viewer`` may read, and any member for staff who may change them. Raises NotFound."""
+    if viewer.has_permission(CHANGE_MEMBERS):
+        return _one_of(Member.objects.all(), member_id)
+    return member_by_id(viewer=viewer, member_id=member_id)
+
+
+def banned_members(*, viewer: Viewer, room: Room) -> list[Member] | None:
+    """Who was banned last, the newest first, at most ``BANNED_SHOWN``; None for who does not moderate the room."""
+    if not standing(viewer, room).may_moderate:
+        return None
+    bans = list(Ban.objects.filter(room=room).order_by("-id")[:BANNED_SHOWN])
+    users, guests = ({getattr(ban, field) for ban in bans} - {None} for field in ("user_id", "guest_id"))
+    members = Member.objects.filter(Q(user__in=users) | Q(guest__in=guests), room=room)
+    found = {member.viewer_key: member for member in members}
+    for member in members:
+        member.room = room
+    return [found[ban.viewer_key] for ban in bans if ban.viewer_key in found]
+
+
+def banned(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Those of ``members`` who are banned from their room."""
+    bans = Ban.objects.filter(room=OuterRef("room"))
+    return members.filter(Exists(bans.filter(user=OuterRef("user"))) | Exists(bans.filter(guest=OuterRef("guest"))))
 
 
 def message_by_id(*, viewer: Viewer, message_id: int) -> Message:
-    message = Message.objects.select_related("room", "author").filter(pk=message_id).first()
-    if message is None or not (is_own(viewer, message.author) or standing(viewer, message.room).may_read):
-        raise NotFound
+    """A message of a room that ``viewer`` may read. Raises NotFound."""
+    return _message(Q(room__in=_readable_rooms(viewer)), message_id)
+
+
+def message_to_change(*, viewer: Viewer, message_id: int) -> Message:
+    """As ``message_by_id``, and one's own wherever it is: whoever said it may take it back."""
+    is_own = Q(author__in=_memberships_ever(viewer))
+    return _message(is_own | Q(room__in=_readable_rooms(viewer)), message_id)
+
+
+def _message(condition: Q, message_id: int) -> Message:
+    message = _one_of(Message.objects.select_related("room", "author").filter(condition), message_id)
     message.author.room = message.room
     return message
+
+
+def _one_of(items: QuerySet[M], pk: int) -> M:
+    """One query, whether it is not there or not for this viewer: not even the time it takes tells which."""
+    item = items.filter(pk=pk).first()
+    if item is None:
+        raise NotFound
+    return item
 
 
 def messages_slice(

@@ -7,27 +7,20 @@ transaction that makes the change, so commit order is sequence order and the log
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from . import broker, inputs, rates
-from .exceptions import (
-    BadUserInput,
-    Forbidden,
-    NotFound,
-    RateLimited,
-    Refusal,
-    RoomArchived,
-    Unauthenticated,
-    WrongPassword,
-)
+from .exceptions import BadUserInput, Banned, Forbidden, Muted, NotFound, RateLimited, RoomArchived, WrongPassword
 from .identity import Viewer, issue_token
+from .locked import count_members, end_membership, record, revoke, tell_after_commit
 from .models import (
+    AuditAction,
+    Ban,
     Entry,
     EntryKind,
     Guest,
@@ -37,9 +30,26 @@ from .models import (
     Room,
     RoomAccess,
 )
-from .selectors import is_own, message_by_id, require_member, standing
+from .moderation import CHANGE_ROOMS
+from .selectors import (
+    CHANGE_MEMBERS,
+    Standing,
+    is_banned_address,
+    is_own,
+    member_to_change,
+    message_to_change,
+    require_member,
+    room_by_id,
+    room_by_slug,
+    room_to_change,
+    standing,
+    turned_away,
+)
 
+ADD_MEMBERS = "rooms.add_member"
 DELETE_ANY_MESSAGE = "rooms.delete_message"
+
+_STRICTNESS = (RoomAccess.OPEN, RoomAccess.PASSWORD, RoomAccess.MEMBERS)
 
 
 @dataclass(frozen=True)
@@ -75,47 +85,83 @@ def create_room(
 
 
 def update_room(
-    *, room_id: int, slug: str, name: str, description: str, access: RoomAccess, password: str = ""
+    *, actor: Viewer, room_id: int, slug: str, name: str, description: str, access: RoomAccess, password: str = ""
 ) -> Room:
     """Change a room, as the admin does. An empty ``password`` keeps the one it has; any other access forgets it.
 
-    Raises NotFound, and ValidationError where the room would break an invariant.
+    Raises NotFound, Forbidden, and ValidationError where the room would break an invariant.
     """
     hashed = make_password(password) if password else ""  # takes long, so not under the lock
     with transaction.atomic():
-        room = _locked_room(room_id)
+        room = _room_of_staff(actor, room_id)
+        before = RoomAccess(room.access)
         room.slug, room.name, room.description, room.access = slug, name, description, access
         room.password = (hashed or room.password) if access == RoomAccess.PASSWORD else ""
         room.full_clean()
         room.save(update_fields=["slug", "name", "description", "access", "password"])
+        _note_access(actor, room, before, has_new_password=bool(hashed))
     return room
 
 
-def archive_room(*, room_id: int) -> None:
-    Room.objects.filter(pk=room_id, archived_at=None).update(archived_at=timezone.now())
+def archive_room(*, actor: Viewer, room_id: int) -> None:
+    """Let nothing be added to a room, and end following it. Raises NotFound, Forbidden."""
+    with transaction.atomic():
+        room = _room_of_staff(actor, room_id)
+        if room.archived_at is None:
+            room.archived_at = timezone.now()
+            room.save(update_fields=["archived_at"])
+            record(actor, room, AuditAction.ROOM_ARCHIVED)
+            revoke(room)
 
 
-def reopen_room(*, room_id: int) -> None:
-    Room.objects.filter(pk=room_id).update(archived_at=None)
+def reopen_room(*, actor: Viewer, room_id: int) -> None:
+    """Raises NotFound, Forbidden."""
+    with transaction.atomic():
+        room = _room_of_staff(actor, room_id)
+        if room.archived_at is not None:
+            room.archived_at = None
+            room.save(update_fields=["archived_at"])
+            record(actor, room, AuditAction.ROOM_REOPENED)
+
+
+def _room_of_staff(actor: Viewer, room_id: int) -> Room:
+    room = room_to_change(viewer=actor, room_id=room_id, permission=CHANGE_ROOMS)
+    if not actor.has_permission(CHANGE_ROOMS):
+        raise turned_away(actor, "Only staff may change a room.")
+    return room
+
+
+def _note_access(actor: Viewer, room: Room, before: RoomAccess, *, has_new_password: bool) -> None:
+    access = RoomAccess(room.access)
+    if access != before:
+        record(actor, room, AuditAction.ACCESS_CHANGED, detail=f"{before.value} to {access.value}")
+    elif has_new_password:
+        record(actor, room, AuditAction.ACCESS_CHANGED, detail="another password")
+    if _STRICTNESS.index(access) > _STRICTNESS.index(before):
+        revoke(room)
 
 
 # Members
 
 
-def join_room(*, viewer: Viewer, slug: str, display_name: str, password: str | None = None) -> Joined:
+def join_room(
+    *, viewer: Viewer, slug: str, display_name: str, password: str | None = None, address: str | None = None
+) -> Joined:
     """Make the viewer a member; who is one already only gets the new display name.
 
-    Somebody without an account becomes a guest, or stays the guest they are.
-    Raises NotFound, RoomArchived, WrongPassword, Forbidden, BadUserInput.
+    Somebody without an account becomes a guest, or stays the guest they are. ``address`` is the IP address that they
+    come from, for bans of guests.
+    Raises NotFound, RoomArchived, WrongPassword, Forbidden (Banned), BadUserInput.
     """
     name = inputs.display_name(display_name)
-    room = Room.objects.filter(slug=slug).first() if inputs.is_slug(slug) else None
-    if room is None:
+    seen = room_by_slug(viewer=viewer, slug=slug)
+    if seen is None:
         raise NotFound
-    _require_admitted(viewer, room, password)
+    _require_admitted(viewer, seen, password, address)
     with transaction.atomic():
-        room = _locked_room(room.pk)
-        guest = None if viewer.user is not None else _named_guest(viewer.guest, name)
+        room = room_to_change(viewer=viewer, room_id=seen.pk)
+        _require_still_admitted(viewer, room, seen, address)
+        guest = None if viewer.user is not None else _named_guest(viewer.guest, name, address)
         member = _entered(room, Viewer(user=viewer.user, guest=guest), name)
         token = None if guest is None else viewer.token or issue_token(guest)
     return Joined(room, member, guest, token)
@@ -124,55 +170,58 @@ def join_room(*, viewer: Viewer, slug: str, display_name: str, password: str | N
 def leave_room(*, viewer: Viewer, room_id: int) -> Room:
     """End the viewer's membership; leaving a room that one is not in changes nothing. Raises NotFound."""
     with transaction.atomic():
-        room = _locked_room(room_id)
-        found = standing(viewer, room)
-        if not found.may_know:
-            raise NotFound
-        if found.member is not None:
-            _leave(room, found.member)
+        room = room_to_change(viewer=viewer, room_id=room_id)
+        member = standing(viewer, room).member
+        if member is not None:
+            end_membership(room, member)
     return room
 
 
-def remove_member(*, member_id: int) -> None:
-    """End somebody's membership, as the admin does."""
-    with transaction.atomic():
-        room = _locked_room(Member.objects.values_list("room_id", flat=True).get(pk=member_id))
-        member = Member.objects.get(pk=member_id)
-        if member.left_at is None:
-            _leave(room, member)
+def add_member(
+    *, actor: Viewer, room_id: int, user_id: int, display_name: str, role: MemberRole = MemberRole.MEMBER
+) -> Member:
+    """Make an account a member, as the admin does, with that role.
 
-
-def add_member(*, room_id: int, user_id: int, display_name: str, role: MemberRole = MemberRole.MEMBER) -> Member:
-    """Make an account a member, as the admin does, with that role. Raises BadUserInput for the display name."""
-    name = inputs.display_name(display_name)
-    with transaction.atomic():
-        room = _locked_room(room_id)
-        member = Member.objects.filter(room=room, user_id=user_id).first() or Member(room=room, user_id=user_id)
-        return _enter(room, member, name, role)
-
-
-def update_member(*, member_id: int, display_name: str, role: MemberRole) -> Member:
-    """Change how a member is called and what they may do, as the admin does.
-
-    Raises BadUserInput for the display name, and NotFound for who has left.
+    Raises BadUserInput for the display name, NotFound, and Forbidden, also for who is banned.
     """
     name = inputs.display_name(display_name)
     with transaction.atomic():
-        _locked_room(Member.objects.values_list("room_id", flat=True).get(pk=member_id))
-        member = Member.objects.filter(pk=member_id, left_at=None).first()
-        if member is None:
-            raise NotFound
-        member.display_name, member.role = name, role
-        member.save(update_fields=["display_name", "role"])
+        room = room_to_change(viewer=actor, room_id=room_id, permission=ADD_MEMBERS)
+        if not actor.has_permission(ADD_MEMBERS):
+            raise turned_away(actor, "Only staff may add members.")
+        if Ban.objects.filter(room=room, user_id=user_id).exists():
+            raise Forbidden("The account is banned from this room. Lift the ban first.")
+        member = Member.objects.filter(room=room, user_id=user_id).first() or Member(room=room, user_id=user_id)
+        member = _enter(room, member, name, role)
+        if role != MemberRole.MEMBER:
+            record(actor, room, AuditAction.ROLE_CHANGED, member=member, detail=f"added as {role.value}")
     return member
 
 
-def _require_admitted(viewer: Viewer, room: Room, password: str | None) -> None:
-    found = standing(viewer, room)
-    if not found.may_know:
-        raise NotFound
-    if room.is_archived:
-        raise RoomArchived
+def update_member(*, actor: Viewer, member_id: int, display_name: str, role: MemberRole) -> Member:
+    """Change how a member is called and what they may do, as the admin does.
+
+    Raises BadUserInput for the display name, Forbidden, and NotFound for who has left.
+    """
+    name = inputs.display_name(display_name)
+    with transaction.atomic():
+        room_id = member_to_change(viewer=actor, member_id=member_id).room_id
+        room = room_to_change(viewer=actor, room_id=room_id, permission=CHANGE_MEMBERS)
+        if not actor.has_permission(CHANGE_MEMBERS):
+            raise turned_away(actor, "Only staff may change members.")
+        member = Member.objects.filter(pk=member_id, left_at=None).first()
+        if member is None:
+            raise NotFound
+        before, member.display_name, member.role = MemberRole(member.role), name, role
+        member.save(update_fields=["display_name", "role"])
+        if role != before:
+            detail = f"{before.value} to {role.value}"
+            record(actor, room, AuditAction.ROLE_CHANGED, member=member, detail=detail)
+    return member
+
+
+def _require_admitted(viewer: Viewer, room: Room, password: str | None, address: str | None) -> None:
+    found = _require_welcome(viewer, room, address)
     if found.member is not None or room.access == RoomAccess.OPEN:
         return
     if room.access == RoomAccess.MEMBERS:
@@ -181,12 +230,33 @@ def _require_admitted(viewer: Viewer, room: Room, password: str | None) -> None:
         raise WrongPassword
 
 
-def _named_guest(guest: Guest | None, name: str) -> Guest:
+def _require_still_admitted(viewer: Viewer, room: Room, seen: Room, address: str | None) -> None:
+    """Under the room's lock: what was true of the room as it was ``seen``, while the password was checked."""
+    found = _require_welcome(viewer, room, address)
+    is_as_seen = (room.access, room.password) == (seen.access, seen.password)
+    if found.member is None and room.access != RoomAccess.OPEN and not is_as_seen:
+        raise WrongPassword
+
+
+def _require_welcome(viewer: Viewer, room: Room, address: str | None) -> Standing:
+    """The viewer's standing, in a room that takes newcomers and would take this one."""
+    found = standing(viewer, room)
+    if not found.may_know:
+        raise NotFound
+    is_newcomer_without_account = found.member is None and viewer.user is None
+    if found.is_banned or (is_newcomer_without_account and is_banned_address(room=room, address=address)):
+        raise Banned
+    if room.is_archived:
+        raise RoomArchived
+    return found
+
+
+def _named_guest(guest: Guest | None, name: str, address: str | None) -> Guest:
     if guest is None:
-        return Guest.objects.create(display_name=name)
-    if guest.display_name != name:
-        guest.display_name = name
-        guest.save(update_fields=["display_name"])
+        return Guest.objects.create(display_name=name, address=address)
+    if (guest.display_name, guest.address) != (name, address):
+        guest.display_name, guest.address = name, address
+        guest.save(update_fields=["display_name", "address"])
     return guest
 
 
@@ -204,25 +274,14 @@ def _entered(room: Room, viewer: Viewer, name: str) -> Member:
 
 
 def _enter(room: Room, member: Member, name: str, role: MemberRole) -> Member:
-    """Under the room's lock. A role does not outlive the membership: who comes back comes back with ``role``."""
+    """Under the room's lock. A role does not outlive the membership, a mute does: who comes back has ``role``."""
     is_new = member._state.adding or member.left_at is not None
     member.room, member.display_name, member.role, member.left_at = room, name, role, None
     if is_new:
         member.joined_at = timezone.now()
-        _count_members(room, +1)
+        count_members(room, +1)
     member.save()
     return member
-
-
-def _leave(room: Room, member: Member) -> None:
-    member.left_at = timezone.now()
-    member.save(update_fields=["left_at"])
-    _count_members(room, -1)
-
-
-def _count_members(room: Room, change: int) -> None:
-    Room.objects.filter(pk=room.pk).update(member_count=F("member_count") + change)
-    room.member_count += change
 
 
 # Messages
@@ -232,8 +291,8 @@ def send_message(*, viewer: Viewer, room_id: int, text: str, idempotency_key: st
     """Append a message. The same author and key give the message that is there already.
 
     What was sent before is answered however often it is asked for; new messages are limited by member and room.
-    Raises NotFound, Unauthenticated, Forbidden, RoomArchived, RateLimited, BadUserInput (also for a known key with
-    another text).
+    Raises NotFound, Unauthenticated, Forbidden (Banned, Muted), RoomArchived, RateLimited (slow mode, too),
+    BadUserInput (also for a known key with another text).
     """
     text = inputs.message_text(text)
     key = inputs.idempotency_key(idempotency_key)
@@ -242,11 +301,13 @@ def send_message(*, viewer: Viewer, room_id: int, text: str, idempotency_key: st
             return sent
         raise RateLimited(wait)
     with transaction.atomic():
-        room = _locked_room(room_id)
+        room = room_to_change(viewer=viewer, room_id=room_id)
         author = require_member(viewer, standing(viewer, room))
         if sent := _sent_before(author, text, key):
             return sent
         _require_open_log(room)
+        _require_voice(author)
+        _keep_slow_mode(room, author)
         sequence = room.sequence + 1
         message = Message(
             room=room,
@@ -272,8 +333,9 @@ def edit_message(*, viewer: Viewer, message_id: int, text: str) -> Changed:
     with transaction.atomic():
         message, member = _locked_message(viewer, message_id)
         if member is None or message.author_id != member.pk:
-            raise _turned_away(viewer, "Only its author may edit a message.")
+            raise turned_away(viewer, "Only its author may edit a message.")
         _require_open_log(message.room)
+        _require_voice(member)
         if message.deleted_at is not None:
             raise BadUserInput("messageId", "The message was deleted.")
         message.text, message.edited_at = text, timezone.now()
@@ -289,25 +351,20 @@ def delete_message(*, viewer: Viewer, message_id: int) -> Changed:
     with transaction.atomic():
         message, member = _locked_message(viewer, message_id)
         if not _may_delete(viewer, message, member):
-            raise _turned_away(viewer, "Only its author and moderators may delete a message.")
+            raise turned_away(viewer, "Only its author and moderators may delete a message.")
         if message.deleted_at is not None:
             return Changed(message, message.changed_sequence)
+        if not is_own(viewer, message.author):
+            record(viewer, message.room, AuditAction.MESSAGE_DELETED, member=message.author, message=message)
         message.text, message.deleted_at = None, timezone.now()
         return _change(message, EntryKind.DELETED, "text", "deleted_at")
 
 
-def _locked_room(room_id: int) -> Room:
-    """The room, locked against every other change to its log and its members until the transaction ends."""
-    room = Room.objects.select_for_update(no_key=True).filter(pk=room_id).first()
-    if room is None:
-        raise NotFound
-    return room
-
-
 def _locked_message(viewer: Viewer, message_id: int) -> tuple[Message, Member | None]:
-    """A message that the viewer may read, under its room's lock, with the viewer's membership if any."""
-    room = _locked_room(message_by_id(viewer=viewer, message_id=message_id).room_id)
-    message = message_by_id(viewer=viewer, message_id=message_id)
+    """A message that the viewer may read or has written, under its room's lock, with their membership if any."""
+    room_id = message_to_change(viewer=viewer, message_id=message_id).room_id
+    room = Room.objects.select_for_update(no_key=True).get(pk=room_id)  # of one's own, perhaps no longer known
+    message = message_to_change(viewer=viewer, message_id=message_id)
     message.room = message.author.room = room
     return message, standing(viewer, room).member
 
@@ -316,10 +373,6 @@ def _may_delete(viewer: Viewer, message: Message, member: Member | None) -> bool
     if is_own(viewer, message.author) or (member is not None and member.is_moderator):
         return True
     return viewer.has_permission(DELETE_ANY_MESSAGE)
-
-
-def _turned_away(viewer: Viewer, message: str) -> Refusal:
-    return Forbidden(message) if viewer.is_authenticated else Unauthenticated()
 
 
 def _wait_for_turn(viewer: Viewer, what: str) -> float:
@@ -334,9 +387,7 @@ def _known(viewer: Viewer, room_id: int, text: str, key: str | None) -> Changed 
     """What a retry asks for, without the lock: a message never changes its author or key. Refuses as a send does."""
     if key is None:
         return None
-    room = Room.objects.filter(pk=room_id).first()
-    if room is None:
-        raise NotFound
+    room = room_by_id(viewer=viewer, room_id=room_id)
     return _sent_before(require_member(viewer, standing(viewer, room)), text, key)
 
 
@@ -366,10 +417,26 @@ def _append(room: Room, kind: EntryKind, message: Message) -> None:
     room.message_count += kind == EntryKind.SENT
     room.save(update_fields=["sequence", "last_used_at", "message_count"])
     Entry(room=room, sequence=room.sequence, kind=kind, message=message).save(force_insert=True)
-    announce = partial(broker.announce, room_id=room.pk, sequence=room.sequence)
-    transaction.on_commit(announce, robust=True)  # a hint that fails never fails the send
+    tell_after_commit(broker.announce, room_id=room.pk, sequence=room.sequence)
 
 
 def _require_open_log(room: Room) -> None:
     if room.is_archived:
         raise RoomArchived
+
+
+def _require_voice(member: Member) -> None:
+    if (until := member.mute) is not None:
+        raise Muted(until)
+
+
+def _keep_slow_mode(room: Room, author: Member) -> None:
+    """Under the room's lock: let ``author`` send, if the room's slow mode does; moderators are never slow."""
+    if not room.slow_mode_seconds or author.is_moderator:
+        return
+    now = timezone.now()
+    next_turn = author.last_sent_at and author.last_sent_at + timedelta(seconds=room.slow_mode_seconds)
+    if next_turn is not None and now < next_turn:
+        raise RateLimited((next_turn - now).total_seconds(), "The room is in slow mode. Wait a little.")
+    author.last_sent_at = now
+    author.save(update_fields=["last_sent_at"])

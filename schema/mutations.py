@@ -14,6 +14,7 @@ from rooms.threads import in_database
 from .context import Context, Info
 from .cursors import log_cursor
 from .ids import decode_id
+from .moderation import Moderation
 from .types import Member, Message, Room
 
 
@@ -83,7 +84,7 @@ class DeleteMessagePayload:
 
 
 @strawberry.type
-class Mutation:
+class Mutation(Moderation):
     @strawberry.mutation(
         description=(
             "Enter a room. Without an account it makes a guest, who may enter other rooms with the same identity: a"
@@ -106,6 +107,8 @@ class Mutation:
     @strawberry.mutation(
         description=(
             "Durable once answered. The same author and idempotencyKey give the same message, however often it is sent."
+            " Who is muted is refused with FORBIDDEN and `extensions.mutedUntil`, and who sends too soon in slow mode"
+            " with RATE_LIMITED and `extensions.retryAfter` in seconds."
         )
     )
     async def send_message(self, info: Info, input: SendMessageInput) -> SendMessagePayload:
@@ -145,7 +148,11 @@ class Mutation:
 
 def _join(context: Context, input: JoinRoomInput) -> Joined:
     joined = services.join_room(
-        viewer=context.viewer, slug=input.slug, display_name=input.display_name, password=input.password
+        viewer=context.viewer,
+        slug=input.slug,
+        display_name=input.display_name,
+        password=input.password,
+        address=context.address,
     )
     if joined.guest is not None and context.viewer.guest is None:
         context.become(Viewer(guest=joined.guest, token=joined.token))

@@ -38,7 +38,7 @@ class RoomAccess(Enum):
     )
 
 
-@strawberry.enum(description="What somebody may do in a room beyond talking: moderators and owners delete messages.")
+@strawberry.enum(description="What somebody may do in a room beyond talking: moderators and owners keep order.")
 class MemberRole(Enum):
     MEMBER = "MEMBER"
     MODERATOR = "MODERATOR"
@@ -87,6 +87,10 @@ class Room(Node):
     access: RoomAccess
     created_at: datetime
 
+    slow_mode_seconds: int = strawberry_django.field(
+        description="Seconds between two messages of one member, moderators and owners excepted; 0: no slow mode."
+    )
+
     @strawberry.field(description="An archived room can be read, and nothing can be added.")
     def is_archived(self, root: Parent[models.Room]) -> bool:
         return root.is_archived
@@ -105,6 +109,13 @@ class Room(Node):
     async def viewer_member(self, info: Info, root: Parent[models.Room]) -> Member | None:
         member: Any = (await info.context.standings.load(root)).member
         return cast("Member | None", member)
+
+    @strawberry.field(
+        description="Who is banned from it, the newest ban first, at most 100; null but for its moderators and staff."
+    )
+    async def banned_members(self, info: Info, root: Parent[models.Room]) -> list[Member] | None:
+        found: Any = await in_database(selectors.banned_members, viewer=info.context.viewer, room=root)
+        return cast("list[Member] | None", found)
 
     @strawberry.field(
         description=(
@@ -143,6 +154,16 @@ class Member(Node):
     @strawberry.field(description="Whether they came without an account.")
     def is_guest(self, root: Parent[models.Member]) -> bool:
         return root.is_guest
+
+    @strawberry.field(
+        description="Until when they may say nothing; shown to themselves, to moderators and staff, null to others."
+    )
+    async def muted_until(self, info: Info, root: Parent[models.Member]) -> datetime | None:
+        if root.mute is None:
+            return None
+        standing = await info.context.standings.load(root.room)
+        is_shown = standing.may_moderate or selectors.is_own(info.context.viewer, root)
+        return root.mute if is_shown else None
 
 
 @strawberry_django.type(models.Message, description="What somebody said in a room.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from itertools import count
 
 from django.contrib.auth.models import User
+from django.utils import timezone
 
-from rooms import services
-from rooms.identity import NOBODY, Viewer
-from rooms.models import MemberRole, Room, RoomAccess
+from rooms import moderation, services
+from rooms.identity import NOBODY, OPERATOR, Viewer
+from rooms.models import Member, MemberRole, Room, RoomAccess
 
 PASSWORD = "open sesame"
 
@@ -23,12 +25,32 @@ def make_room(access: RoomAccess = RoomAccess.OPEN, *, slug: str = "", name: str
 
 
 def archive(room: Room) -> None:
-    services.archive_room(room_id=room.pk)
+    services.archive_room(actor=OPERATOR, room_id=room.pk)
+
+
+def member_of(viewer: Viewer, room: Room) -> Member:
+    return Member.objects.get(room=room, user=viewer.user, guest=viewer.guest)
+
+
+def remove(viewer: Viewer, room: Room) -> None:
+    moderation.remove_member(actor=OPERATOR, member_id=member_of(viewer, room).pk)
+
+
+def ban(viewer: Viewer, room: Room) -> None:
+    moderation.ban_member(actor=OPERATOR, member_id=member_of(viewer, room).pk)
+
+
+def mute(viewer: Viewer, room: Room) -> datetime:
+    """Let a member say nothing for an hour; return until when."""
+    until = timezone.now() + timedelta(hours=1)
+    moderation.mute_member(actor=OPERATOR, member_id=member_of(viewer, room).pk, until=until)
+    return until
 
 
 def make_guest(room: Room, name: str = "Ana") -> Viewer:
-    """Somebody without an account who has joined ``room``."""
-    joined = services.join_room(viewer=NOBODY, slug=room.slug, display_name=name, password=PASSWORD)
+    """Somebody without an account who has joined ``room`` from an address of their own."""
+    address = f"2001:db8::{next(_number):x}"
+    joined = services.join_room(viewer=NOBODY, slug=room.slug, display_name=name, password=PASSWORD, address=address)
     return Viewer(guest=joined.guest, token=joined.token)
 
 
@@ -41,7 +63,7 @@ def make_member(room: Room, role: MemberRole = MemberRole.MEMBER, name: str = "B
     """Somebody with an account whom the admin added to ``room``."""
     viewer = make_user()
     assert viewer.user is not None
-    services.add_member(room_id=room.pk, user_id=viewer.user.pk, display_name=name, role=role)
+    services.add_member(actor=OPERATOR, room_id=room.pk, user_id=viewer.user.pk, display_name=name, role=role)
     return viewer
 
 

@@ -6,12 +6,14 @@ All writes go through the services; Django's own forms and lists only ask for th
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
+from .audit import AuditEntryAdmin
+from .ban import BanAdmin
 from .guest import GuestAdmin
 from .member import MemberAdmin
 from .message import MessageAdmin
 from .room import RoomAdmin
 
-__all__ = ["GuestAdmin", "MemberAdmin", "MessageAdmin", "RoomAdmin"]
+__all__ = ["AuditEntryAdmin", "BanAdmin", "GuestAdmin", "MemberAdmin", "MessageAdmin", "RoomAdmin"]
 
 admin.site.site_header = _("Salas")
 admin.site.site_title = _("Salas")

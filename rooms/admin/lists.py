@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.contrib.auth.models import User
 from django.core.paginator import EmptyPage
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.functional import cached_property
@@ -21,12 +22,17 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+
+from rooms.exceptions import Refusal
+from rooms.identity import Viewer
 
 from .generics import M, ModelAdmin, Paginator
 
 ROWS_PER_PAGE = 50
 PAGES = 100
 BOUNDS = ("id__lt", "sequence__lt")
+REFUSED = _("Nothing was changed: you may not do this to yourself, or it changed in the meantime.")
 
 
 class UncountedPaginator(Paginator[M]):
@@ -90,8 +96,16 @@ class UncountedChangeList(ChangeList):
         return self.get_query_string({bound: getattr(self.result_list[-1], bound.removesuffix("__lt"))})
 
 
+def actor_of(request: HttpRequest) -> Viewer:
+    """Who works in the admin, as the services want it."""
+    return Viewer(user=cast("User", request.user))
+
+
 class ListAdmin(ModelAdmin[M]):
-    """Rows are never deleted from here, and an action is for the rows that were ticked, never for "all of them"."""
+    """Rows are never deleted from here, and an action is for the rows that were ticked, never for "all of them".
+
+    What a service refuses leaves everything as it was and is said on the page.
+    """
 
     list_per_page = ROWS_PER_PAGE
     show_facets = ShowFacets.NEVER
@@ -110,6 +124,26 @@ class ListAdmin(ModelAdmin[M]):
     ) -> HttpResponse | None:
         ticked = queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
         return super().response_action(request, ticked, *args, **kwargs)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Refusal:
+            self.message_user(request, REFUSED, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def do_to_each(self, request: HttpRequest, rows: Iterable[M], do: Callable[[M], object], note: str) -> int:
+        """Do what an action does, each row in a transaction of its own; return to how many it was done."""
+        done = 0
+        for row in rows:
+            try:
+                do(row)
+            except Refusal:
+                self.message_user(request, f"{row}: {REFUSED}", messages.ERROR)
+                continue
+            self.log_change(request, row, note)
+            done += 1
+        return done
 
     def tell(self, request: HttpRequest, done: str, count: int) -> None:
         """Say what an action has done to how many rows; it may have been none."""

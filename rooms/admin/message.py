@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
-from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -18,12 +17,11 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from rooms import services
-from rooms.identity import Viewer
 from rooms.models import Member, Message
 from rooms.selectors import VIEW_EVERYTHING
 
 from .filters import RoomFilter, room_id_of
-from .lists import ReadOnlyAdmin, isolated, link_to, short
+from .lists import ReadOnlyAdmin, actor_of, isolated, link_to, short
 
 EXCERPT_LENGTH = 120
 
@@ -100,7 +98,7 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
         return [], {}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: Message) -> None:
-        services.delete_message(viewer=Viewer(user=cast("User", request.user)), message_id=obj.pk)
+        services.delete_message(viewer=actor_of(request), message_id=obj.pk)
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
         """Back to the list: Django would take who may change nothing to the index."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -14,12 +15,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from rooms import services
+from rooms import moderation, services
 from rooms.models import Room, RoomAccess
 
 from .filters import ACCESS_LABELS, AccessFilter, ArchivedFilter
 from .generics import ModelForm
-from .lists import ListAdmin, link, link_to_list, short
+from .lists import ListAdmin, actor_of, link, link_to_list, short
 from .room_members import MemberInline, NewMemberInline
 
 PASSWORD_MAX_LENGTH = 128
@@ -37,9 +38,13 @@ class RoomForm(ModelForm[Room]):
         label=_("Archived"), required=False, help_text=_("An archived room can be read, and nothing can be added.")
     )
 
+    slow_mode_seconds = Room._meta.get_field("slow_mode_seconds").formfield(
+        max_value=moderation.LONGEST_SLOW_MODE_SECONDS, required=False
+    )
+
     class Meta:
         model = Room
-        fields = ("name", "slug", "description", "access")
+        fields = ("name", "slug", "description", "access", "slow_mode_seconds")
         widgets = {"description": forms.Textarea({"rows": 3, "class": "vLargeTextField"})}  # noqa: RUF012
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -50,6 +55,9 @@ class RoomForm(ModelForm[Room]):
                 "Needed for the access “password”. Leave it empty to keep the one that the room has; "
                 "choosing another access forgets it. Who is a member already stays one."
             )
+
+    def clean_slow_mode_seconds(self) -> int:
+        return self.cleaned_data["slow_mode_seconds"] or 0
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -75,7 +83,10 @@ class RoomAdmin(ListAdmin[Room]):
     search_fields = ("name", "slug", "description")
     prepopulated_fields = {"slug": ("name",)}  # noqa: RUF012
     radio_fields = {"access": admin.VERTICAL}  # noqa: RUF012
-    readonly_fields = ("member_link", "message_link", "last_used_at", "created_at", "archived_at")
+    readonly_fields = (
+        *("member_link", "message_link", "last_used_at", "created_at", "archived_at"),
+        *("ban_link", "audit_link"),
+    )
     actions = ("archive", "reopen")
 
     def get_fieldsets(self, request: HttpRequest, obj: Room | None = None) -> Any:
@@ -88,6 +99,7 @@ class RoomAdmin(ListAdmin[Room]):
         if obj is not None:
             archived = "archived" if may_write else "archived_at"
             facts = ("member_link", "message_link", "last_used_at", "created_at", archived)
+            sections.append((_("Order"), {"fields": ("slow_mode_seconds", "ban_link", "audit_link")}))
             sections.append((_("The room now"), {"fields": facts}))
         return sections
 
@@ -101,10 +113,13 @@ class RoomAdmin(ListAdmin[Room]):
         if not change:
             obj.pk = services.create_room(**values, access=access, password=password).pk
             return
-        services.update_room(room_id=obj.pk, **values, access=access, password=password)
+        actor = actor_of(request)
+        services.update_room(actor=actor, room_id=obj.pk, **values, access=access, password=password)
+        if "slow_mode_seconds" in form.changed_data:
+            moderation.set_slow_mode(actor=actor, room_id=obj.pk, seconds=given["slow_mode_seconds"])
         if "archived" in form.changed_data:
             set_archived = services.archive_room if given["archived"] else services.reopen_room
-            set_archived(room_id=obj.pk)
+            set_archived(actor=actor, room_id=obj.pk)
 
     def view_on_site(self, obj: Room) -> str:
         return reverse("room", args=[obj.slug])
@@ -127,6 +142,14 @@ class RoomAdmin(ListAdmin[Room]):
     def message_link(self, room: Room) -> SafeString:
         return link_to_list("message", localize(room.message_count), room__id__exact=room.pk)
 
+    @admin.display(description=_("bans"))
+    def ban_link(self, room: Room) -> SafeString:
+        return link_to_list("ban", _("Who is banned"), room__id__exact=room.pk)
+
+    @admin.display(description=_("audit log"))
+    def audit_link(self, room: Room) -> SafeString:
+        return link_to_list("auditentry", _("What was done by office"), room__id__exact=room.pk)
+
     @admin.display(description=_("last used"), ordering=F("last_used_at").asc(nulls_first=True))
     def last_used(self, room: Room) -> str | None:
         return short(room.last_used_at)
@@ -139,18 +162,14 @@ class RoomAdmin(ListAdmin[Room]):
 
     @admin.action(permissions=["change"], description=_("Archive selected rooms"))
     def archive(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:
-        rooms = list(queryset.filter(archived_at=None))
-        for room in rooms:
-            services.archive_room(room_id=room.pk)
-            self.log_change(request, room, gettext("Archived."))
-        done = ngettext("%(count)d room was archived.", "%(count)d rooms were archived.", len(rooms))
-        self.tell(request, done, len(rooms))
+        count = self._do(request, queryset.filter(archived_at=None), services.archive_room, gettext("Archived."))
+        self.tell(request, ngettext("%(count)d room was archived.", "%(count)d rooms were archived.", count), count)
 
     @admin.action(permissions=["change"], description=_("Reopen selected rooms"))
     def reopen(self, request: HttpRequest, queryset: QuerySet[Room]) -> None:
-        rooms = list(queryset.exclude(archived_at=None))
-        for room in rooms:
-            services.reopen_room(room_id=room.pk)
-            self.log_change(request, room, gettext("Reopened."))
-        done = ngettext("%(count)d room was reopened.", "%(count)d rooms were reopened.", len(rooms))
-        self.tell(request, done, len(rooms))
+        count = self._do(request, queryset.exclude(archived_at=None), services.reopen_room, gettext("Reopened."))
+        self.tell(request, ngettext("%(count)d room was reopened.", "%(count)d rooms were reopened.", count), count)
+
+    def _do(self, request: HttpRequest, rooms: QuerySet[Room], do: Callable[..., None], note: str) -> int:
+        actor = actor_of(request)
+        return self.do_to_each(request, list(rooms), lambda room: do(actor=actor, room_id=room.pk), note)

@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from rooms import services
 from rooms.identity import Viewer
-from rooms.models import DISPLAY_NAME_MAX_LENGTH, Member, MemberRole, Room
+from rooms.models import DISPLAY_NAME_MAX_LENGTH, Ban, Member, MemberRole, Room
 
 from .generics import InlineFormSet, ModelForm, TabularInline
+from .lists import actor_of
 from .member import MemberForm, link_to_person
 
 MEMBERS_SHOWN = 50
@@ -64,11 +65,16 @@ class MemberInline(TabularInline[Member, Room]):
     form = MemberForm
     formset = MemberFormSet
     template = "admin/rooms/room/members.html"
-    fields = ("person", "display_name", "role", "joined_at", "removed")
+    fields = ("person", "display_name", "role", "joined_at", "removed", "banned")
     readonly_fields = ("person", "joined_at")
     can_delete = False
     show_change_link = True
     extra = 0
+
+    def get_formset(self, request: HttpRequest, obj: Room | None = None, **kwargs: Any) -> Any:
+        formset: Any = super().get_formset(request, obj, **kwargs)
+        formset.form.actor = actor_of(request)
+        return formset
 
     def person(self, member: Member) -> SafeString:
         return link_to_person(member)
@@ -80,6 +86,8 @@ class MemberInline(TabularInline[Member, Room]):
 
 
 class NewMemberForm(ModelForm[Member]):
+    actor: Viewer  # as in MemberForm
+
     class Meta:
         model = Member
         fields = ("user", "display_name", "role")
@@ -95,12 +103,15 @@ class NewMemberForm(ModelForm[Member]):
         user = self.cleaned_data.get("user")
         if user and Member.objects.filter(room_id=self.instance.room_id, user=user, left_at=None).exists():
             self.add_error("user", _("Is a member of this room already."))
+        elif user and Ban.objects.filter(room_id=self.instance.room_id, user=user).exists():
+            self.add_error("user", _("Is banned from this room: lift the ban first."))
         return self.cleaned_data
 
     def write(self, room: Room) -> None:
         user: User = self.cleaned_data["user"]
         name = self.cleaned_data["display_name"] or Viewer(user=user).display_name or ""
         self.instance = services.add_member(
+            actor=self.actor,
             room_id=room.pk,
             user_id=user.pk,
             display_name=name[:DISPLAY_NAME_MAX_LENGTH],
@@ -132,6 +143,11 @@ class NewMemberInline(TabularInline[Member, Room]):
     autocomplete_fields = ("user",)
     can_delete = False
     extra = 1
+
+    def get_formset(self, request: HttpRequest, obj: Room | None = None, **kwargs: Any) -> Any:
+        formset: Any = super().get_formset(request, obj, **kwargs)
+        formset.form.actor = actor_of(request)
+        return formset
 
     def has_add_permission(self, request: HttpRequest, obj: Room | None = None) -> bool:
         """Who may not see accounts cannot choose one."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+import pytest
 from playwright.async_api import Locator, Page, expect
 
-from rooms.models import Message, Room, RoomAccess
-from tests.people import PASSWORD, make_guest, make_room, send
+from rooms.identity import OPERATOR, Viewer
+from rooms.models import Guest, Message, Room, RoomAccess
+from rooms.moderation import set_slow_mode
+from tests.people import PASSWORD, archive, ban, make_guest, make_room, mute, remove, send
 from tests.plugins.browser import NewPage
 from tests.plugins.servers import MakeServers
 from tests.services.salas import Salas
@@ -43,6 +47,10 @@ def log(page: Page) -> Locator:
 
 def texts_of(room: Room) -> list[str | None]:
     return list(Message.objects.filter(room=room).order_by("sequence").values_list("text", flat=True))
+
+
+def the_guest_of(room: Room) -> Viewer:
+    return Viewer(guest=Guest.objects.get(room_members__room=room))
 
 
 async def test_two_browsers_talk(server: Salas, new_page: NewPage) -> None:
@@ -139,6 +147,56 @@ async def test_what_was_said_while_the_server_was_away_is_heard(make_servers: Ma
     await say(page, "after")
     await expect(page.locator("[data-message-id]")).to_have_count(3)
     assert await server.acall(texts_of, room) == ["before", "meanwhile", "after"]
+
+
+async def test_a_send_that_is_refused_for_a_mute_or_slow_mode_keeps_its_text(
+    embedded_server: Salas, new_page: NewPage
+) -> None:
+    room = await embedded_server.acall(make_room)
+    page = await enter(await new_page(), embedded_server, room, "Ana")
+    await embedded_server.acall(set_slow_mode, actor=OPERATOR, room_id=room.pk, seconds=3600)
+    await say(page, "first")
+    await say(page, "too soon")
+    unsent = page.get_by_label("Mensagens não confirmadas")
+    await expect(unsent).to_contain_text("too soon")
+    await expect(unsent).to_contain_text("Rápido demais")
+    await embedded_server.acall(lambda: mute(the_guest_of(room), room))
+    await unsent.get_by_role("button", name="Tentar de novo").click()
+    await expect(unsent).to_contain_text("Você está em silêncio nesta sala até")
+    await expect(unsent).to_contain_text("too soon")
+    assert await embedded_server.acall(texts_of, room) == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("access", "lose", "reason"),
+    [
+        (RoomAccess.OPEN, ban, "Você foi banido desta sala."),
+        (RoomAccess.PASSWORD, ban, "Você foi banido desta sala."),
+        (RoomAccess.OPEN, remove, "Você não participa mais desta sala."),
+    ],
+)
+async def test_who_loses_the_room_is_sent_to_the_entrance_and_told_why(
+    embedded_server: Salas, new_page: NewPage, access: RoomAccess, lose: Callable[[Viewer, Room], None], reason: str
+) -> None:
+    room = await embedded_server.acall(make_room, access)
+    page = await enter(await new_page(), embedded_server, room, "Ana", PASSWORD if access != RoomAccess.OPEN else None)
+    await embedded_server.acall(lambda: lose(the_guest_of(room), room))
+    await page.wait_for_url("**/entrar/?sala=*")
+    await expect(page.get_by_role("alert")).to_have_text(reason)
+    await expect(page.get_by_label("Sala", exact=True)).to_have_value(room.slug)
+
+
+async def test_who_is_in_a_room_that_is_archived_reads_on_and_is_told_so(
+    embedded_server: Salas, new_page: NewPage
+) -> None:
+    room = await embedded_server.acall(make_room)
+    page = await enter(await new_page(), embedded_server, room, "Ana")
+    await say(page, "said before")
+    await expect(page.locator("[data-message-id]")).to_have_count(1)
+    await embedded_server.acall(archive, room)
+    await expect(page.get_by_text("Esta sala está arquivada")).to_be_visible()
+    await expect(log(page)).to_contain_text("said before")
+    await expect(page.get_by_role("textbox")).to_have_count(0)
 
 
 async def test_the_first_page_leads_to_entering(embedded_server: Salas, new_page: NewPage) -> None:

@@ -11,12 +11,12 @@ from django.test.utils import CaptureQueriesContext
 
 from rooms.admin import lists
 from rooms.models import Guest, Member, Message, Room, RoomAccess
-from tests.people import archive, make_guest, make_member, make_room, send
+from tests.people import archive, ban, make_guest, make_member, make_room, mute, send
 from tests.rooms.admin_pages import page
 
 pytestmark = pytest.mark.django_db
 
-LISTS = ["room", "member", "message", "guest"]
+LISTS = ["room", "member", "message", "guest", "ban", "auditentry"]
 AtMost = Callable[[int], AbstractContextManager[CaptureQueriesContext]]
 
 
@@ -29,6 +29,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fill(room: Room, count: int) -> None:
     author = make_guest(room)
+    ban(make_guest(room), room)
     for number in range(count):
         send(author, room, f"message {number:03}")
 
@@ -207,7 +208,7 @@ def test_the_rooms_used_last_are_offered_and_the_one_chosen(admin_client: Client
 
 
 @pytest.mark.parametrize("value", ["x", "-1", "1.5", "9" * 30, "", "\uff11"])
-@pytest.mark.parametrize("name", ["message", "member"])
+@pytest.mark.parametrize("name", ["message", "member", "ban", "auditentry"])
 def test_a_room_that_is_no_number_leads_to_the_whole_list(admin_client: Client, name: str, value: str) -> None:
     response = admin_client.get(page(f"{name}_changelist"), {"room__id__exact": value})
     assert response.headers["Location"] == f"{page(f'{name}_changelist')}?e=1"
@@ -268,6 +269,19 @@ def test_members_are_found_and_narrowed(admin_client: Client) -> None:
     assert rows(admin_client, "member", person="guest") == ["Ana"]
     assert rows(admin_client, "member", person="account") == ["Bia"]
     assert rows(admin_client, "member", role__exact="MEMBER", room__id__exact=room.pk) == ["Bia", "Ana"]
+
+
+def test_bans_and_the_audit_log_are_narrowed(admin_client: Client) -> None:
+    room, other = make_room(), make_room()
+    for name, where in (("Ana", room), ("Rui", other)):
+        guest = make_guest(where, name)
+        mute(guest, where)
+        ban(guest, where)
+    assert rows(admin_client, "ban", room__id__exact=room.pk) == ["Ana"]
+    assert rows(admin_client, "ban", person="account") == []
+    log = ["member banned", "member muted"]
+    assert rows(admin_client, "auditentry", room__id__exact=room.pk) == log
+    assert rows(admin_client, "auditentry", room__id__exact=room.pk, action__exact="MEMBER_MUTED") == log[1:]
 
 
 def test_guests_are_found_by_name(admin_client: Client) -> None:

@@ -15,9 +15,9 @@ from rooms.exceptions import (
     Unauthenticated,
     WrongPassword,
 )
-from rooms.identity import NOBODY, TOKENS_KEPT_PER_GUEST, Viewer, guest_by_token
-from rooms.models import Entry, EntryKind, Guest, Member, MemberRole, Message, Room, RoomAccess, Token
-from tests.people import PASSWORD, archive, make_guest, make_member, make_room, make_staff, make_user, send
+from rooms.identity import NOBODY, OPERATOR, TOKENS_KEPT_PER_GUEST, Viewer, guest_by_token
+from rooms.models import Entry, EntryKind, Guest, MemberRole, Message, Room, RoomAccess, Token
+from tests.people import PASSWORD, archive, make_guest, make_member, make_room, make_staff, make_user, member_of, send
 
 pytestmark = pytest.mark.django_db
 
@@ -25,10 +25,6 @@ pytestmark = pytest.mark.django_db
 def log_of(room: Room) -> list[tuple[int, str, int]]:
     entries = Entry.objects.filter(room=room).order_by("sequence")
     return list(entries.values_list("sequence", "kind", "message__sequence"))
-
-
-def member_of(viewer: Viewer, room: Room) -> Member:
-    return Member.objects.get(room=room, user=viewer.user, guest=viewer.guest)
 
 
 def join(viewer: Viewer, room: Room, name: str = "Ana", password: str | None = None) -> services.Joined:
@@ -285,7 +281,7 @@ def test_nothing_is_sent_to_an_archived_room_until_it_is_opened_again() -> None:
         send(ana, room)
     with pytest.raises(RoomArchived):
         services.edit_message(viewer=ana, message_id=message.pk, text="x")
-    services.reopen_room(room_id=room.pk)
+    services.reopen_room(actor=OPERATOR, room_id=room.pk)
     assert send(ana, room).sequence == 2
 
 

@@ -5,7 +5,7 @@ import { Link } from './Link';
 import { rememberDisplayName, rememberedDisplayName } from './memory';
 import { joinRefusalText } from './refusals';
 import { RoomList } from './RoomList';
-import { navigate, salaPath } from './route';
+import { navigate, reasonOfArrival, salaPath } from './route';
 import { client } from './transport';
 import { useRooms } from './useRooms';
 
@@ -14,7 +14,7 @@ export function JoinPage({ slug }: { slug: string }) {
   const [search, setSearch] = useState('');
   const [password, setPassword] = useState('');
   const [displayName, setDisplayName] = useState(rememberedDisplayName);
-  const [refusal, setRefusal] = useState<string | null>(null);
+  const [refusal, setRefusal] = useState<string | null>(reasonOfArrival);
   const [isJoining, setIsJoining] = useState(false);
   const nameField = useRef<HTMLInputElement>(null);
   const viewer = useViewer();

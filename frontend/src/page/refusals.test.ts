@@ -2,7 +2,7 @@ import { CombinedError } from 'urql';
 import { GraphQLError } from 'graphql';
 import { expect, test } from 'vitest';
 
-import { joinRefusalText, refusalText } from './refusals';
+import { joinRefusalText, lossText, refusalText } from './refusals';
 
 const refused = (extensions: Record<string, unknown>) =>
   new CombinedError({ graphQLErrors: [new GraphQLError('refused', { extensions })] });
@@ -17,6 +17,28 @@ test('bad input names the field in words', () => {
 
 test('a rate limit says how long to wait', () => {
   expect(refusalText(refused({ code: 'RATE_LIMITED', retryAfter: 2.4 }))).toContain('3 s');
+});
+
+test('a mute says until when, by the clock on the wall', () => {
+  const text = refusalText(refused({ code: 'FORBIDDEN', mutedUntil: '2026-11-24T12:30:00' }));
+  expect(text).toContain('24/11/2026');
+  expect(text).toContain('12:30');
+});
+
+test('a ban is said, also on entering', () => {
+  const banned = refused({ code: 'FORBIDDEN', isBanned: true });
+  expect([refusalText(banned), joinRefusalText(banned), lossText(banned)]).toEqual(
+    Array(3).fill('Você foi banido desta sala.'),
+  );
+});
+
+test.each(['UNAUTHENTICATED', 'FORBIDDEN', 'NOT_FOUND', 'ROOM_ARCHIVED'])('%s takes the room away', (code) => {
+  expect(lossText(refused({ code }))).not.toBeNull();
+});
+
+test('what passes does not take the room away', () => {
+  const lost = new CombinedError({ networkError: new TypeError('Failed to fetch') });
+  expect([lost, refused({ code: 'INTERNAL_SERVER_ERROR' }), undefined].map(lossText)).toEqual([null, null, null]);
 });
 
 test('a lost connection is told from a refusal', () => {

@@ -2,7 +2,18 @@
 
 import type { CombinedError } from 'urql';
 
-type Extensions = { code?: string; field?: string; retryAfter?: number };
+type Extensions = { code?: string; field?: string; retryAfter?: number; mutedUntil?: string; isBanned?: boolean };
+
+const DAY_AND_TIME = new Intl.DateTimeFormat('pt-BR', { dateStyle: 'short', timeStyle: 'short' });
+const BANNED = 'Você foi banido desta sala.';
+
+/** Ends of a subscription after which the room is not followed any more, however often one tries. */
+const LOSSES: Record<string, string> = {
+  UNAUTHENTICATED: 'Entre na sala de novo para continuar.',
+  FORBIDDEN: 'Você não participa mais desta sala.',
+  NOT_FOUND: 'Esta sala não existe mais, ou não está ao seu alcance.',
+  ROOM_ARCHIVED: 'Esta sala foi arquivada.',
+};
 
 const FIELDS: Record<string, string> = {
   displayName: 'O nome precisa ter de 1 a 40 caracteres.',
@@ -27,10 +38,23 @@ export function extensionsOf(error: CombinedError): Extensions {
 
 export function refusalText(error: CombinedError): string {
   if (error.networkError) return 'O servidor não respondeu. Verifique a conexão e tente de novo.';
-  const { code = '', field = '', retryAfter } = extensionsOf(error);
+  const { code = '', field = '', retryAfter, mutedUntil, isBanned } = extensionsOf(error);
+  if (isBanned) return BANNED;
+  if (mutedUntil) return `Você está em silêncio nesta sala até ${DAY_AND_TIME.format(new Date(mutedUntil))}.`;
   if (code === 'RATE_LIMITED') return `Rápido demais. Tente de novo em ${Math.ceil(retryAfter ?? 1)} s.`;
   if (code === 'BAD_USER_INPUT') return FIELDS[field] ?? 'O servidor não aceitou o que foi escrito.';
   return CODES[code] ?? 'Não deu certo. Tente de novo.';
+}
+
+/** Why the room was lost; null for what passes. */
+export function lossText(error: CombinedError | undefined): string | null {
+  if (!error || error.networkError) return null;
+  const { code = '', isBanned } = extensionsOf(error);
+  return isBanned ? BANNED : (LOSSES[code] ?? null);
+}
+
+export function bannedText(error: CombinedError | undefined): string | null {
+  return error && extensionsOf(error).isBanned ? BANNED : null;
 }
 
 /** Entering tells a missing room and a wrong password with the same words. */

@@ -11,9 +11,15 @@ export function routeOf({ pathname, searchParams }: URL): Route {
   return { page: 'entrar', slug: searchParams.get('sala') ?? '' };
 }
 
-export function navigate(path: string, { replace = false } = {}): void {
-  history[replace ? 'replaceState' : 'pushState'](null, '', path);
+/** `reason` is why one is sent there, for the page there to say. */
+export function navigate(path: string, { replace = false, reason = null as string | null } = {}): void {
+  history[replace ? 'replaceState' : 'pushState']({ reason }, '', path);
   dispatchEvent(new PopStateEvent('popstate'));
+}
+
+export function reasonOfArrival(): string | null {
+  const reason: unknown = (history.state as { reason?: unknown } | null)?.reason;
+  return typeof reason === 'string' ? reason : null;
 }
 
 export function useRoute(): Route {

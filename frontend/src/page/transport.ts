@@ -57,7 +57,13 @@ export const client = createClient({
         subscribe: (sink) => ({
           unsubscribe: resumable(socket)(
             { query, variables: variables ?? {} },
-            { ...sink, next: (result) => sink.next(result as Parameters<typeof sink.next>[0]) },
+            {
+              next: (result) => sink.next(result as Parameters<typeof sink.next>[0]),
+              // GraphQL errors are the last word of a subscription; urql would wait for more after them.
+              error: (error) =>
+                Array.isArray(error) ? sink.next({ errors: error, hasNext: false }) : sink.error(error),
+              complete: () => sink.complete(),
+            },
           ),
         }),
       }),

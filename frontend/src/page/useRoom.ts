@@ -2,7 +2,8 @@
  * A room that is read, followed and written to.
  *
  * Lifecycle: read (`Room`), then follow from what was read; when the server ends the subscription, or a hole shows in
- * the log, after a pause all over again.
+ * the log, after a pause all over again. Who turns out to be in the room no longer is sent to the entrance, with the
+ * reason.
  */
 
 import type { CombinedError } from 'urql';
@@ -11,7 +12,7 @@ import { useEffect, useMemo, useReducer, useRef, useState } from 'react';
 import { MessagesDocument, RoomDocument } from './documents';
 import { emptyLog, type Log, logReducer } from './log';
 import { rememberedUnsent, rememberUnsent } from './memory';
-import { refusalText } from './refusals';
+import { bannedText, lossText, refusalText } from './refusals';
 import { type RoomActions, roomActions, SendQueue } from './roomActions';
 import { entrarPath, navigate } from './route';
 import { client, follow } from './transport';
@@ -33,13 +34,15 @@ export function useRoom(slug: string): OpenRoom {
   const [trouble, setTrouble] = useState<string | null>(null);
   const [reading, setReading] = useState(0);
   const sends = useRef(new SendQueue());
+  const loss = useRef<string | null>(null);
 
   useEffect(() => {
     let isOver = false;
     let stopFollowing = () => {};
     let timeout: ReturnType<typeof setTimeout> | undefined;
     const readAnewLater = (error: CombinedError | undefined) => {
-      if (error) setTrouble(refusalText(error));
+      loss.current = lossText(error) ?? loss.current;
+      if (error) setTrouble(loss.current ?? refusalText(error));
       timeout = setTimeout(() => setReading((n) => n + 1), PAUSE_BEFORE_READING_ANEW_MS);
     };
 
@@ -47,7 +50,9 @@ export function useRoom(slug: string): OpenRoom {
       const { data, error } = await client.query(RoomDocument, { slug }).toPromise();
       if (isOver) return;
       if (!data) return readAnewLater(error);
-      if (!isEntered(data.room)) return navigate(entrarPath(slug), { replace: true });
+      const reason = loss.current ?? bannedText(error);
+      loss.current = null;
+      if (!isEntered(data.room)) return navigate(entrarPath(slug), { replace: true, reason });
       const { id, cursor, viewerMember, messages, isArchived } = data.room;
       setRoom(data.room);
       setTrouble(null);
