@@ -26,6 +26,7 @@ from rooms.broker import AccessChange, Broker  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
 from schema.middleware import around  # noqa: E402
+from schema.presence import OpenSockets  # noqa: E402
 from schema.receipts import Receipts  # noqa: E402
 from schema.schema import schema  # noqa: E402
 from schema.transport import Transport, refuse  # noqa: E402
@@ -39,8 +40,9 @@ from .https import seen_through_proxies  # noqa: E402
 broker = Broker(channel_layers[DEFAULT_CHANNEL_LAYER])
 hub = Hub(DatabaseLog(), broker)
 receipts = Receipts(caches[DEFAULT_CACHE_ALIAS])
+sockets = OpenSockets()
 websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI application's
-    path("graphql/", cast("Any", Transport(schema, hub, receipts, settings.LIMITS))),
+    path("graphql/", cast("Any", Transport(schema, hub, receipts, settings.LIMITS, sockets=sockets))),
     re_path("", cast("Any", refuse)),
 ]
 router = ProtocolTypeRouter(
@@ -57,6 +59,7 @@ def heed(change: AccessChange) -> None:
         hub.access_changed(change.room_id, change.version, change.viewer_key)
     elif change.viewer_key is not None:
         hub.doubt(change.viewer_key)
+        sockets.recheck(change.viewer_key)
 
 
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

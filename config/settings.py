@@ -17,6 +17,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from .jwt import JwtSettings
 from .limits import Limits
 from .logs import logging_settings
 from .production import is_production, require_fit
@@ -177,6 +178,12 @@ CACHES["rates"] = CACHES["default"] | (
     else {}
 )
 
+AUTHENTICATION_BACKENDS = ["schema.backends.LimitedBackend"]
+AUTH_JWT = JwtSettings.from_environment(os.environ)
+PASSWORD_HASHERS = [
+    f"django.contrib.auth.hashers.{name}"  # the first hashes; what the others hashed is hashed anew at the next login
+    for name in ("Argon2PasswordHasher", "PBKDF2PasswordHasher", "PBKDF2SHA1PasswordHasher", "ScryptPasswordHasher")
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -213,6 +220,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 # The prefix keeps other hosts of the same domain from setting these cookies (RFC 6265bis, section 4.1.3.2).
 SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"
 CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS else "csrftoken"
+SESSION_ENGINE = "rooms.sessions"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30  # a guest in a browser stays that guest for thirty days
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])

@@ -6,3 +6,6 @@ class RoomsConfig(AppConfig):
     name = "rooms"
     verbose_name = _("Rooms")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import signals  # noqa: F401 - it connects itself

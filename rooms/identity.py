@@ -1,29 +1,29 @@
-"""Who somebody is: an account, a guest, or nobody; and the tokens by which guests show it."""
+"""Who somebody is: an account, a guest, or nobody."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from django.conf import settings
 from django.contrib.auth.models import User
-from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
-from .models import Guest, Token
-
-TOKEN_BYTES = 32
-TOKENS_KEPT_PER_GUEST = 10
+from .models import Guest
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who asks: a user, a guest or neither. ``token`` is the bearer token by which a guest was known."""
+    """Who asks: a user, a guest or neither.
+
+    ``token`` is the bearer token of ours by which they were known, ``ends_at`` when that by which they were known ends
+    by itself, if it does; ``is_foreign`` whether that is a token of the operator's provider, which we cannot end.
+    """
 
     user: User | None = None
     guest: Guest | None = None
     token: str | None = None
+    ends_at: datetime | None = None
+    is_foreign: bool = False
 
     @property
     def is_authenticated(self) -> bool:
@@ -33,8 +33,8 @@ class Viewer:
     def key(self) -> str | None:
         """A name for this viewer that no other has; None for nobody."""
         if self.user is not None:
-            return f"user:{self.user.pk}"
-        return f"guest:{self.guest.pk}" if self.guest is not None else None
+            return user_key(self.user.pk)
+        return guest_key(self.guest.pk) if self.guest is not None else None
 
     @property
     def display_name(self) -> str | None:
@@ -68,28 +68,18 @@ def as_of_now(viewer: Viewer) -> Viewer:
     if viewer.user is None or not viewer.user.is_staff:
         return viewer
     user = User.objects.filter(pk=viewer.user.pk, is_active=True).first()
-    return NOBODY if user is None else Viewer(user=user, token=viewer.token)
+    return NOBODY if user is None else replace(viewer, user=user)
 
 
-def digest_of(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+def user_key(pk: int | str) -> str:
+    return f"user:{pk}"
 
 
-def issue_token(guest: Guest) -> str:
-    """Return a new bearer token of ``guest``; the oldest beyond ``TOKENS_KEPT_PER_GUEST`` cease to count."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    lifetime = settings.LIMITS.token_seconds
-    expires_at = timezone.now() + timedelta(seconds=lifetime) if lifetime else None
-    Token.objects.create(guest=guest, digest=digest_of(token), expires_at=expires_at)
-    kept = guest.tokens.order_by("-id").values_list("id", flat=True)[:TOKENS_KEPT_PER_GUEST]
-    guest.tokens.exclude(id__in=list(kept)).delete()
-    return token
+def guest_key(pk: int | str) -> str:
+    return f"guest:{pk}"
 
 
-def guest_by_token(token: str) -> Guest | None:
-    found = Token.objects.select_related("guest").filter(digest=digest_of(token)).first()
-    return found.guest if found else None
-
-
-def guest_by_id(guest_id: int) -> Guest | None:
-    return Guest.objects.filter(id=guest_id).first()
+def is_vouched_for(user: User, session_auth_hash: str) -> bool:
+    """Whether the hash was made for the password that the account has now, with this or an earlier SECRET_KEY."""
+    current = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return any(constant_time_compare(session_auth_hash, each) for each in current)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Length
@@ -19,6 +21,7 @@ DISPLAY_NAME_MAX_LENGTH = 40
 TEXT_MAX_LENGTH = 4000
 TEXT_MAX_LENGTH_WITH_WHITE_SPACE = 8000
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
+IDENTITY_MAX_LENGTH = 255
 
 
 class RoomAccess(models.TextChoices):
@@ -145,6 +148,40 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return f"{self.digest[:8]}…"
+
+
+class Session(AbstractBaseSession):
+    """A browser's session. ``viewer_key`` says whose it is, so that all of somebody's can be found; empty: nobody's."""
+
+    viewer_key = models.CharField(max_length=40, db_index=True, default="", editable=False)
+
+    class Meta(AbstractBaseSession.Meta):
+        pass
+
+    @classmethod
+    def get_session_store_class(cls) -> Any:
+        from .sessions import SessionStore
+
+        return SessionStore
+
+
+class Identity(models.Model):
+    """An account that the operator's own provider vouches for: its tokens' ``iss`` and ``sub``."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="room_identity", verbose_name=_("user")
+    )
+    issuer = models.CharField(_("issuer"), max_length=IDENTITY_MAX_LENGTH, editable=False)
+    subject = models.CharField(_("subject"), max_length=IDENTITY_MAX_LENGTH, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("identity")
+        verbose_name_plural = _("identities")
+        constraints = (models.UniqueConstraint(fields=("issuer", "subject"), name="identity_once"),)
+
+    def __str__(self) -> str:
+        return self.subject
 
 
 class Member(models.Model):

@@ -15,8 +15,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from . import broker, inputs, rates
+from .attempts import attempt, network_of
 from .exceptions import BadUserInput, Banned, Forbidden, Muted, NotFound, RateLimited, RoomArchived, WrongPassword
-from .identity import Viewer, issue_token
+from .hashing import hashing_slot
+from .identity import Viewer
 from .locked import count_members, end_membership, record, revoke, tell_after_commit
 from .models import (
     AuditAction,
@@ -45,6 +47,7 @@ from .selectors import (
     standing,
     turned_away,
 )
+from .tokens import issue_token
 
 ADD_MEMBERS = "rooms.add_member"
 DELETE_ANY_MESSAGE = "rooms.delete_message"
@@ -150,20 +153,21 @@ def join_room(
     """Make the viewer a member; who is one already only gets the new display name.
 
     Somebody without an account becomes a guest, or stays the guest they are. ``address`` is the IP address that they
-    come from, for bans of guests.
-    Raises NotFound, RoomArchived, WrongPassword, Forbidden (Banned), BadUserInput.
+    come from, for bans of guests and to count tries.
+    Raises NotFound, RoomArchived, WrongPassword, Forbidden (Banned), BadUserInput, and RateLimited where a password is
+    given.
     """
     name = inputs.display_name(display_name)
-    seen = room_by_slug(viewer=viewer, slug=slug)
+    seen, is_right = _room_to_join(viewer, slug, password, address)
     if seen is None:
         raise NotFound
-    _require_admitted(viewer, seen, password, address)
+    _require_admitted(viewer, seen, is_right, address)
     with transaction.atomic():
         room = room_to_change(viewer=viewer, room_id=seen.pk)
         _require_still_admitted(viewer, room, seen, address)
         guest = None if viewer.user is not None else _named_guest(viewer.guest, name, address)
         member = _entered(room, Viewer(user=viewer.user, guest=guest), name)
-        token = None if guest is None else viewer.token or issue_token(guest)
+        token = None if guest is None else viewer.token or issue_token(guest).secret
     return Joined(room, member, guest, token)
 
 
@@ -220,13 +224,40 @@ def update_member(*, actor: Viewer, member_id: int, display_name: str, role: Mem
     return member
 
 
-def _require_admitted(viewer: Viewer, room: Room, password: str | None, address: str | None) -> None:
+def _room_to_join(viewer: Viewer, slug: str, password: str | None, address: str | None) -> tuple[Room | None, bool]:
+    """The room, and whether this is its password. A password is hashed once, and counted, room or no room."""
+    if password is None:
+        return room_by_slug(viewer=viewer, slug=slug), False
+    who = viewer.key if viewer.user is not None else network_of(address)
+    with attempt(f"room.{slug}.{who}", address) as made, hashing_slot():
+        room = room_by_slug(viewer=viewer, slug=slug)
+        is_right = _is_password(password, room)
+        if is_right or (room is not None and room.access == RoomAccess.OPEN):
+            made.succeeded()
+        return room, is_right
+
+
+def _is_password(password: str, room: Room | None) -> bool:
+    """Django hashes once also where there is nothing to compare with. An old hash is replaced by a better one."""
+
+    def improve(password: str) -> None:
+        if room is not None:
+            better = make_password(password)
+            if Room.objects.filter(pk=room.pk, password=room.password).update(password=better):
+                room.password = better
+
+    encoded = room.password if room is not None else ""
+    known = password if inputs.is_storable(password) else ""
+    return check_password(known, encoded, improve) and known == password
+
+
+def _require_admitted(viewer: Viewer, room: Room, is_right: bool, address: str | None) -> None:
     found = _require_welcome(viewer, room, address)
     if found.member is not None or room.access == RoomAccess.OPEN:
         return
     if room.access == RoomAccess.MEMBERS:
         raise Forbidden("Members of this room are added in the admin.")
-    if password is None or not inputs.is_storable(password) or not check_password(password, room.password):
+    if not is_right:
         raise WrongPassword
 
 

@@ -2,7 +2,7 @@
 
 A Django request has a thread, and with it a connection, of its own: what it asks for runs there. Sockets and feeds
 share a bounded pool of threads: one slow query does not hold up the rest, and a thousand sockets do not use up the
-database.
+database. What hashes a password takes long and has a smaller pool of its own, so that no feed waits for it.
 
 Concurrency: ``in_database`` may be awaited from any task. Each call has a connection to itself until it returns.
 """
@@ -22,8 +22,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 POOL_SIZE = 8
+HASHING_POOL_SIZE = 2
 
 _pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="database")
+_hashing_pool = ThreadPoolExecutor(HASHING_POOL_SIZE, thread_name_prefix="hashing")
 _in_request: ContextVar[bool] = ContextVar("in_request", default=False)
 
 
@@ -34,10 +36,19 @@ def stay_in_request_thread() -> None:
 
 async def in_database(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Run ``function`` in a thread and return what it returns."""
-    work = partial(_with_connection, partial(function, *args, **kwargs))
+    return await _run(partial(function, *args, **kwargs), _pool)
+
+
+async def in_hashing(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """As ``in_database``, for what hashes a password as well."""
+    return await _run(partial(function, *args, **kwargs), _hashing_pool)
+
+
+async def _run(function: Callable[[], R], pool: ThreadPoolExecutor) -> R:
+    work = partial(_with_connection, function)
     if _in_request.get():
         return await sync_to_async(work, thread_sensitive=True)()
-    return await sync_to_async(work, thread_sensitive=False, executor=_pool)()
+    return await sync_to_async(work, thread_sensitive=False, executor=pool)()
 
 
 def _with_connection(work: Callable[[], R]) -> R:

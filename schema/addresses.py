@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
+from django.http import HttpRequest
 
 Address = IPv4Address | IPv6Address
 
@@ -24,6 +25,10 @@ def client_address(peer: str | None, forwarded_for: str | None) -> str | None:
             break
         address = hop
     return None if address is None else str(address)
+
+
+def address_of(request: HttpRequest) -> str | None:
+    return client_address(request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For"))
 
 
 def is_trusted_proxy(peer: str | None) -> bool:

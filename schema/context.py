@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-from django.contrib.auth import get_user
 from django.contrib.sessions.backends.base import SessionBase
-from django.http import HttpRequest
-from django.utils.module_loading import import_string
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
 from rooms.exceptions import Unauthenticated
 from rooms.hub import Hub
-from rooms.identity import NOBODY, Viewer, guest_by_id, guest_by_token
-from rooms.models import Guest, Room
+from rooms.identity import NOBODY, Viewer
+from rooms.models import Room
+from rooms.provider import is_jwt, viewers_by_jwt
 from rooms.selectors import Standing, standings
+from rooms.sessions import is_session_key, viewer_by_session, viewers_by_session_key
 from rooms.threads import in_database
+from rooms.tokens import viewers_by_token
 
 from .receipts import Progress
 from .tracing import note_viewer
 
 if TYPE_CHECKING:
     from .documents import Document
-
-GUEST_IN_SESSION = "guest_id"
-
-_SESSION_KEY = re.compile("[a-z0-9]{1,40}")
 
 
 def _cannot_lose(_refusal: Exception) -> None:
@@ -39,7 +33,8 @@ def _cannot_lose(_refusal: Exception) -> None:
 
 @dataclass
 class Context:
-    """``remember`` keeps a new guest for the requests to come; it is called where the database may be used.
+    """``remember`` keeps who somebody has become for the requests to come, ``forget`` ends the session that there may
+    be. Both are called where the database may be used.
 
     ``address`` is the client's IP address, if there is one. ``on_lost`` ends the operation, a subscription, with the
     refusal of what it follows.
@@ -47,6 +42,7 @@ class Context:
 
     viewer: Viewer
     remember: Callable[[Viewer], None]
+    forget: Callable[[], None]
     address: str | None = None
     hub: Hub | None = None
     progress: Progress | None = None
@@ -64,6 +60,10 @@ class Context:
         self.remember(viewer)
         note_viewer(viewer.key)
 
+    def become_nobody(self) -> None:
+        self.viewer = NOBODY
+        self.forget()
+
     async def _load_standings(self, rooms: list[Room]) -> list[Standing]:
         found = await in_database(standings, self.viewer, rooms)
         return [found[room.pk] for room in rooms]
@@ -72,43 +72,49 @@ class Context:
 Info = StrawberryInfo[Context, Any]
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """What a socket's client has shown: the key in its session cookie, and its authorization."""
+
+    session_key: str | None
+    authorization: str | None
+
+
 def authenticate(session: SessionBase | None, authorization: str | None) -> Viewer:
     """Return who sends ``Authorization: Bearer …`` or, without it, whose session it is.
 
     Raises Unauthenticated for an authorization that is not a bearer token in force (RFC 6750, section 2.1).
     """
-    if authorization is not None:
-        return _viewer_by_bearer(authorization)
-    return NOBODY if session is None else _viewer_by_session(session)
-
-
-def session_of(key: str | None) -> SessionBase:
-    """The session of a cookie. A key that Django never makes is that of a new one: a database may choke on it."""
-    store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
-    return store(key if key is not None and _SESSION_KEY.fullmatch(key) else None)
-
-
-def keep_in_session(session: SessionBase, guest: Guest) -> None:
-    """Let the session be the guest's, under a new key: an old one may be known to somebody else."""
-    session.cycle_key()
-    session[GUEST_IN_SESSION] = guest.pk
-
-
-def _viewer_by_bearer(authorization: str) -> Viewer:
-    scheme, _, token = authorization.partition(" ")
-    token = token.strip()
-    guest = guest_by_token(token) if scheme.lower() == "bearer" and token else None
-    if guest is None:
+    if authorization is None:
+        return NOBODY if session is None else viewer_by_session(session)
+    token = token_in(authorization)
+    viewer = _viewers_by_bearer({token}).get(token)
+    if viewer is None:
         raise Unauthenticated("The bearer token is not valid.")
-    return Viewer(guest=guest, token=token)
+    return viewer
 
 
-def _viewer_by_session(session: SessionBase) -> Viewer:
-    request = HttpRequest()
-    request.session = session
-    user = get_user(request)
-    if user.is_authenticated:
-        return Viewer(user=user)
-    guest_id = session.get(GUEST_IN_SESSION)
-    guest = None if guest_id is None else guest_by_id(guest_id)
-    return Viewer(guest=guest)
+def authenticate_all(shown: Sequence[Credentials]) -> list[Viewer]:
+    """Do the same for many, in a few queries. NOBODY also for an authorization that is not in force."""
+    by_bearer = _viewers_by_bearer({token_in(each.authorization) for each in shown if each.authorization is not None})
+    by_session = viewers_by_session_key(
+        {each.session_key for each in shown if each.authorization is None and is_session_key(each.session_key)}
+    )
+    return [
+        by_session.get(each.session_key or "", NOBODY)
+        if each.authorization is None
+        else by_bearer.get(token_in(each.authorization), NOBODY)
+        for each in shown
+    ]
+
+
+def token_in(authorization: str | None) -> str:
+    """The bearer token that this is; empty, which no token is, for anything else."""
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _viewers_by_bearer(given: Collection[str]) -> dict[str, Viewer]:
+    jwts = {token for token in given if is_jwt(token)}
+    ours = {token for token in given if token and token not in jwts}
+    return (viewers_by_token(ours) if ours else {}) | (viewers_by_jwt(jwts) if jwts else {})

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import login, logout
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
@@ -23,10 +24,12 @@ from strawberry.types import ExecutionResult
 
 from rooms.exceptions import BadUserInput, Forbidden, OperationTimeout, Refusal, Unauthenticated
 from rooms.identity import Viewer
+from rooms.provider import keys_ready
+from rooms.sessions import GUEST_IN_SESSION, keep_in_session, session_of
 from rooms.threads import in_database, stay_in_request_thread
 
-from .addresses import client_address
-from .context import Context, authenticate, keep_in_session, session_of
+from .addresses import address_of
+from .context import Context, authenticate, token_in
 from .documents import NotServedHere
 from .errors import masked, presented, refusal_in, refusal_presented
 from .operations import is_request_error, operate
@@ -150,14 +153,31 @@ def _has_csrf_token(request: HttpRequest) -> bool:
 async def _context(request: HttpRequest) -> Context:
     if request.session.session_key is not None:
         request.session = session_of(request.session.session_key)
-    viewer = await in_database(authenticate, request.session, request.headers.get("Authorization"))
-    address = client_address(request.META.get("REMOTE_ADDR"), request.headers.get("X-Forwarded-For"))
-    return Context(viewer=viewer, remember=partial(_remember, request), address=address)
+    authorization = request.headers.get("Authorization")
+    await keys_ready([token_in(authorization)])
+    viewer = await in_database(authenticate, request.session, authorization)
+    return Context(
+        viewer=viewer,
+        remember=partial(_remember, request),
+        forget=partial(_forget, request),
+        address=address_of(request),
+    )
 
 
 def _remember(request: HttpRequest, viewer: Viewer) -> None:
+    """Keep a guest in the session; an account only where a page of this site asks. Programs have their token."""
+    origin = request.headers.get("Origin")
     if viewer.guest is not None:
         keep_in_session(request.session, viewer.guest)
+    elif viewer.user is not None and origin is not None and is_trusted_origin(origin, request.get_host()):
+        request.session.pop(GUEST_IN_SESSION, None)  # who logs out is nobody, not the guest of before
+        login(request, viewer.user)
+
+
+def _forget(request: HttpRequest) -> None:
+    """End the browser's session. One that came along with a token is not what was asked to end."""
+    if "Authorization" not in request.headers:
+        logout(request)
 
 
 async def _result(asked: OperationRequest, context: Context, method: str) -> ExecutionResult:

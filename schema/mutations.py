@@ -9,8 +9,9 @@ import strawberry
 from rooms import services
 from rooms.identity import Viewer
 from rooms.services import Changed, Joined
-from rooms.threads import in_database
+from rooms.threads import in_database, in_hashing
 
+from .accounts import AccountMutations
 from .context import Context, Info
 from .cursors import log_cursor
 from .ids import decode_id
@@ -84,7 +85,7 @@ class DeleteMessagePayload:
 
 
 @strawberry.type
-class Mutation(Moderation):
+class Mutation(Moderation, AccountMutations):
     @strawberry.mutation(
         description=(
             "Enter a room. Without an account it makes a guest, who may enter other rooms with the same identity: a"
@@ -93,7 +94,7 @@ class Mutation(Moderation):
         )
     )
     async def join_room(self, info: Info, input: JoinRoomInput) -> JoinRoomPayload:
-        joined = await in_database(_join, info.context, input)
+        joined = await (in_database if input.password is None else in_hashing)(_join, info.context, input)
         room: Any = joined.room
         member: Any = joined.member
         return JoinRoomPayload(room=room, member=member, token=joined.token)

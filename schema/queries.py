@@ -14,19 +14,14 @@ from rooms.threads import in_database
 from .context import Info
 from .cursors import room_key_in, rooms_cursor
 from .ids import decode_any_id
-from .types import Connection, Node, Room, Viewer, connection_of, span_of
+from .types import Connection, Node, Room, Viewer, connection_of, span_of, viewer_type
 
 
 @strawberry.type
 class Query:
     @strawberry.field(description="Who the server takes you for.")
     def viewer(self, info: Info) -> Viewer:
-        viewer = info.context.viewer
-        return Viewer(
-            is_authenticated=viewer.is_authenticated,
-            is_guest=viewer.guest is not None,
-            display_name=viewer.display_name,
-        )
+        return viewer_type(info.context.viewer)
 
     @strawberry.field(description="Anything by its id. Null when there is no such thing, or when you may not read it.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:

@@ -17,18 +17,22 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, TypedDict, cast
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
+from django.utils import timezone
 from graphql import GraphQLError
 from strawberry.schema import BaseSchema
 
 from rooms.exceptions import RateLimited, Refusal
 from rooms.hub import Hub
 from rooms.identity import NOBODY, Viewer
+from rooms.provider import keys_ready
 from rooms.rates import Bucket
+from rooms.sessions import session_of
 from rooms.threads import in_database
 
 from .census import Seats
@@ -46,12 +50,13 @@ from .closing import (
     UNAUTHORIZED,
     Closed,
 )
-from .context import Context, authenticate, session_of
+from .context import Context, Credentials, authenticate, token_in
 from .errors import Interrupted, presented, refusal_presented
 from .limits import Pace, SocketLimits
 from .messages import authorization_in, id_of, message_in, payload_of
 from .operations import is_request_error, operate
 from .pacing import Window
+from .presence import OpenSockets
 from .receipts import Progress, Receipts, operation_key
 from .requests import OperationRequest, operation_request
 from .tracing import note_viewer, traced
@@ -61,6 +66,10 @@ logger = logging.getLogger(__name__)
 WENT_WITHOUT_A_WORD = 1006
 NEVER_SECONDS = float("inf")
 CROWDED_SECONDS = 1.0  # nobody knows when an operation will end: to try again that often does no harm
+NO_LONGER = "Forbidden: you are no longer who you were: connect again"
+EXPIRY_SLACK_SECONDS = 0.05  # after the moment, by whichever clock
+ANSWER_SECONDS = 0.5
+
 LEFT_ON_PURPOSE = (1000, 1001, 1005)  # RFC 6455, section 7.4.1: the client is done, or its page is going away
 
 
@@ -88,6 +97,9 @@ class Served(Protocol):
 
     @property
     def pace(self) -> Pace: ...
+
+    @property
+    def sockets(self) -> OpenSockets: ...
 
 
 @dataclass(frozen=True)
@@ -117,9 +129,10 @@ class Socket:
         self._pace = served.pace
         self._seats = seats
         self._may_wait = may_wait
-        self._session_key = session_key
+        self.credentials = Credentials(session_key, None)
+        self.viewer_key: str | None = None
+        self._expiry_timer: asyncio.TimerHandle | None = None
         self._address = address
-        self._authorization: str | None = None
         self._drain = drain
         self._receive = receive
         self._send_event = send
@@ -165,8 +178,11 @@ class Socket:
             timer.cancel()
             if self._receipt_timer is not None:
                 self._receipt_timer.cancel()
-            await self._end_operations()
-            await _cancelled(reading, *self._background)
+            try:
+                await self._end_operations()
+                await _cancelled(reading, *self._background)
+            finally:
+                self._leave_presence()  # now that nothing here can enter again
         return self._leave_code or WENT_WITHOUT_A_WORD
 
     async def _read(self) -> None:
@@ -207,7 +223,7 @@ class Socket:
         if self._init_received:
             raise Closed(TOO_MANY_INITS, "Too many initialisation requests")
         self._init_received = True
-        self._authorization = authorization_in(payload_of(message))
+        self.credentials = replace(self.credentials, authorization=authorization_in(payload_of(message)))
         viewer = await self._viewer()
         if viewer.key and not self._seats.take(f"viewer {viewer.key}", self._limits.sockets_per_viewer):
             raise Closed(TOO_MANY_SOCKETS, "You have too many sockets open: close some, or come back later")
@@ -273,6 +289,7 @@ class Socket:
         context = Context(
             viewer=viewer,
             remember=self._remember,
+            forget=self._forget,
             address=self._address,
             hub=self._served.hub,
             progress=progress,
@@ -377,24 +394,77 @@ class Socket:
         await self._drain["began"].wait()
         await asyncio.sleep(self._drain["delay_seconds"])
         self._draining = True
-        finite = [each.task for each in self._operations.values() if each.progress.position is None]
-        if finite:
-            await asyncio.wait(finite, timeout=self._pace.drain_seconds)
+        await self._finite_operations(self._pace.drain_seconds)
         self._end(Closed(SERVICE_RESTART, "Service restart: come back"))
+
+    # Who the client is
 
     async def _viewer(self) -> Viewer:
         """Who the client is now, asked anew for each operation: a session or an account may have ended meanwhile."""
-        if self._session_key is None and self._authorization is None:
+        rechecks = self._served.sockets.rechecks
+        viewer = await self._authenticated()
+        if viewer.key != self.viewer_key:
+            self._enter_presence(viewer)
+            if self._served.sockets.rechecks != rechecks:  # perhaps after this was read, and before we were there
+                self._served.sockets.recheck(self.viewer_key or "")
+        self.stay_until(viewer.ends_at)
+        return viewer
+
+    async def _authenticated(self) -> Viewer:
+        shown = self.credentials
+        if shown.session_key is None and shown.authorization is None:
             return NOBODY
         try:
-            viewer = await in_database(authenticate, session_of(self._session_key), self._authorization)
+            await keys_ready([token_in(shown.authorization)])
+            viewer = await in_database(authenticate, session_of(shown.session_key), shown.authorization)
             note_viewer(viewer.key)
             return viewer
         except Refusal as refusal:
             raise Closed(FORBIDDEN, f"Forbidden: {refusal.message}") from refusal
 
+    def _enter_presence(self, viewer: Viewer) -> None:
+        """Nobody may become somebody. Whoever was somebody stays that: what runs here was begun as that one."""
+        if self.viewer_key is not None or viewer.key is None:
+            raise Closed(FORBIDDEN, NO_LONGER)
+        self.viewer_key = viewer.key
+        self._served.sockets.enter(viewer.key, self)
+        self._served.hub.start()  # it is by the same broker that other processes tell of who ends
+
+    def _leave_presence(self) -> None:
+        if self._expiry_timer is not None:
+            self._expiry_timer.cancel()
+        if self.viewer_key is not None:
+            self._served.sockets.leave(self.viewer_key, self)
+
+    def stay_until(self, ends_at: datetime | None) -> None:
+        if self._expiry_timer is not None:
+            self._expiry_timer.cancel()
+        if ends_at is not None and self.viewer_key is not None:
+            seconds = (ends_at - timezone.now()).total_seconds()
+            self._expiry_timer = self._loop.call_later(
+                max(seconds, 0) + EXPIRY_SLACK_SECONDS, self._served.sockets.recheck, self.viewer_key
+            )
+
+    def forbid(self) -> None:
+        """End the socket, but let an answer that is on its way go first: that to ``logout`` is one."""
+        self._soon(self._end_forbidden())
+
+    async def _end_forbidden(self) -> None:
+        await self._finite_operations(ANSWER_SECONDS)
+        self._end(Closed(FORBIDDEN, NO_LONGER))
+
+    async def _finite_operations(self, seconds: float) -> None:
+        finite = [each.task for each in self._operations.values() if each.progress.position is None]
+        if finite:
+            await asyncio.wait(finite, timeout=seconds)
+
     def _remember(self, viewer: Viewer) -> None:
-        self._authorization = f"Bearer {viewer.token}"
+        if self.viewer_key is None:
+            self.credentials = replace(self.credentials, authorization=f"Bearer {viewer.token}")
+
+    def _forget(self) -> None:
+        if self.credentials.authorization is None and self.credentials.session_key is not None:
+            session_of(self.credentials.session_key).flush()
 
     def _check_init(self) -> None:
         if not self._init_received:

@@ -20,6 +20,7 @@ from .census import Census
 from .closing import FORBIDDEN, SUBPROTOCOL_NOT_ACCEPTABLE, TOO_MANY_SOCKETS
 from .limits import Pace, SocketLimits
 from .origins import is_allowed_host, is_trusted_origin
+from .presence import OpenSockets
 from .receipts import Receipts
 from .socket import Drain, Socket
 
@@ -39,6 +40,7 @@ class Transport:
     limits: SocketLimits
     pace: Pace = field(default_factory=Pace)
     census: Census = field(default_factory=Census)
+    sockets: OpenSockets = field(default_factory=OpenSockets)
 
     async def __call__(self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()  # websocket.connect

@@ -13,6 +13,7 @@ from strawberry import Parent
 
 from rooms import models, selectors
 from rooms.exceptions import BadUserInput
+from rooms.identity import Viewer as RoomsViewer
 from rooms.selectors import Slice, Span
 from rooms.threads import in_database
 
@@ -206,6 +207,14 @@ class Viewer:
     async def members(self, info: Info) -> list[Member]:
         members: Any = await in_database(selectors.memberships, viewer=info.context.viewer)
         return cast("list[Member]", members)
+
+
+def viewer_type(viewer: RoomsViewer) -> Viewer:
+    return Viewer(
+        is_authenticated=viewer.is_authenticated,
+        is_guest=viewer.guest is not None,
+        display_name=viewer.display_name,
+    )
 
 
 def connection_of(found: Slice[M], cursor_of: Callable[[M], str]) -> Connection[Any]:

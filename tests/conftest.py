@@ -17,6 +17,7 @@ def quick_passwords() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_people() -> Iterator[None]:
-    """What people do in a minute a test does at once; tests of that limit put it back."""
-    with override_settings(LIMITS=replace(settings.LIMITS, sends_per_second=0)):
+    """What people do in minutes and from everywhere tests do at once from here; those of a limit put it back."""
+    none = dict.fromkeys(("sends_per_second", "logins_per_account", "logins_per_address"), 0)
+    with override_settings(LIMITS=replace(settings.LIMITS, **none)):
         yield

@@ -9,11 +9,24 @@ from django.utils.translation import gettext_lazy as _
 from .audit import AuditEntryAdmin
 from .ban import BanAdmin
 from .guest import GuestAdmin
+from .identity import IdentityAdmin
+from .login import LoginForm
 from .member import MemberAdmin
 from .message import MessageAdmin
 from .room import RoomAdmin
+from .token import TokenAdmin
 
-__all__ = ["AuditEntryAdmin", "BanAdmin", "GuestAdmin", "MemberAdmin", "MessageAdmin", "RoomAdmin"]
+__all__ = [
+    "AuditEntryAdmin",
+    "BanAdmin",
+    "GuestAdmin",
+    "IdentityAdmin",
+    "MemberAdmin",
+    "MessageAdmin",
+    "RoomAdmin",
+    "TokenAdmin",
+]
 
 admin.site.site_header = _("Salas")
 admin.site.site_title = _("Salas")
+admin.site.login_form = LoginForm

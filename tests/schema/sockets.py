@@ -13,9 +13,11 @@ from asgiref.typing import WebSocketScope
 from django.core.cache.backends.locmem import LocMemCache
 
 from config.limits import Limits
+from rooms.feed import Log
 from rooms.hub import Hub
 from schema.census import Census
 from schema.limits import Pace
+from schema.presence import OpenSockets
 from schema.receipts import Receipts
 from schema.schema import schema
 from schema.socket import Drain
@@ -69,8 +71,9 @@ class Socket:
     async def closed(self) -> int | None:
         """Read to the end and return the close code."""
         try:
-            while True:
-                await self.receive()
+            async with asyncio.timeout(ENOUGH_SECONDS):  # of pings there is no end
+                while True:
+                    await self.receive()
         except Ended:
             return self.code
 
@@ -108,7 +111,7 @@ class Socket:
 
 @asynccontextmanager
 async def opened(
-    log: FakeLog | None = None,
+    log: Log | None = None,
     *,
     subprotocols: tuple[str, ...] = (PROTOCOL,),
     headers: dict[str, str] | None = None,
@@ -119,6 +122,7 @@ async def opened(
     extensions: dict[str, Any] | None = None,
     receipts: Receipts | None = None,
     drain: Drain | None = None,
+    sockets: OpenSockets | None = None,
     leave_code: int = 1000,
     broker: FakeBroker | None = None,
 ) -> AsyncIterator[Socket]:
@@ -132,7 +136,15 @@ async def opened(
     }
     hub = Hub(log or FakeLog(), broker or FakeBroker())
     remembered = receipts or Receipts(LocMemCache(uuid4().hex, {}))
-    transport = Transport(schema, hub, remembered, limits or Limits(), pace or Pace(), census or Census())
+    transport = Transport(
+        schema,
+        hub,
+        remembered,
+        limits or Limits(),
+        pace or Pace(),
+        census or Census(),
+        sockets or OpenSockets(),
+    )
     socket = Socket(hub)
     serving = asyncio.create_task(transport(cast("WebSocketScope", scope), socket.asgi_receive, socket.asgi_send))
     try:

@@ -1,0 +1,20 @@
+"""Which account belongs to whom at the operator's identity provider: to be looked at."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from rooms.models import Identity
+
+from .lists import ReadOnlyAdmin
+
+
+@admin.register(Identity)
+class IdentityAdmin(ReadOnlyAdmin[Identity]):
+    list_display = ("subject", "issuer", "user", "created_at")
+    list_select_related = ("user",)
+    sortable_by = ()
+    ordering = ("-id",)
+    search_fields = ("subject", "user__username", "user__first_name")
+    fields = ("subject", "issuer", "user", "created_at")
+    readonly_fields = fields

@@ -1,0 +1,56 @@
+"""Telling every process that somebody may no longer be who they were: tokens, sessions and accounts that end or change.
+
+By Django's signals, which nothing that goes through the models gets round: not the admin, not a shell. What does get
+round them (``update`` in bulk, SQL) is found by the sweep over open sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+from django.utils import timezone
+
+from . import broker
+from .identity import guest_key, user_key
+from .models import Identity, Session, Token
+
+HARMLESS = frozenset({"last_login", "first_name", "last_name", "email"})
+
+
+@receiver(post_delete, sender=Token)
+def token_ended(instance: Token, **_: Any) -> None:
+    tell_about(guest_key(instance.guest_id) if instance.guest_id is not None else user_key(instance.user_id or 0))
+
+
+@receiver(post_delete, sender=Session)
+def session_ended(instance: Session, **_: Any) -> None:
+    if instance.viewer_key and instance.expire_date > timezone.now():
+        tell_about(instance.viewer_key)
+
+
+@receiver(post_delete, sender=Identity)
+def identity_ended(instance: Identity, **_: Any) -> None:
+    tell_about(user_key(instance.user_id))
+
+
+@receiver(post_delete, sender=User)
+def account_ended(instance: User, **_: Any) -> None:
+    tell_about(user_key(instance.pk))
+
+
+@receiver(post_save, sender=User)
+def account_changed(instance: User, created: bool, update_fields: Collection[str] | None = None, **_: Any) -> None:
+    """The password, or whether the account is active, may be another."""
+    if not created and (update_fields is None or not HARMLESS.issuperset(update_fields)):
+        tell_about(user_key(instance.pk))
+
+
+def tell_about(viewer_key: str) -> None:
+    """Have the viewer's open sockets looked at again, once this is committed. Failing to tell fails nothing else."""
+    transaction.on_commit(partial(broker.announce_access, viewer_key=viewer_key), robust=True)
