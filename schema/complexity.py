@@ -62,7 +62,10 @@ class DocumentLimits(Protocol):
 
 
 class Measure(NamedTuple):
-    """``fields`` of the outermost level. ``once`` is a cost as it is; ``per_item`` awaits the length of a list."""
+    """``fields`` of the outermost level. ``once`` is a cost as it is; ``per_item`` awaits the length of a list.
+
+    That of an operation names the variables it depends on, its ``sizes``.
+    """
 
     fields: int = 0
     depth: int = 0
@@ -71,6 +74,7 @@ class Measure(NamedTuple):
     once: int = 0
     per_item: int = 0
     introspects: bool = False
+    sizes: frozenset[str] = frozenset()
 
     def cost(self, size: int = DEFAULT_SIZE) -> int:
         return self.once + size * self.per_item
@@ -115,6 +119,12 @@ def measures(
             yield definition, _Measuring(schema, document, definition, variables or {}).operation()
 
 
+def sizes_given(names: Iterable[str], variables: Mapping[str, Any] | None) -> tuple[int | str | None, ...]:
+    """All that a measure can depend on of the variables: where this is the same, so is the measure."""
+    given = variables or {}
+    return tuple((_whole(given[name]) if name in given else "default") for name in names)
+
+
 class _Measuring:
     """One operation's. A fragment that spreads itself counts as nothing there: validation refuses it."""
 
@@ -131,6 +141,7 @@ class _Measuring:
         self._defaults = {it.variable.name.value: it.default_value for it in operation.variable_definitions or ()}
         self._fragments = {it.name.value: it for it in document.definitions if isinstance(it, FragmentDefinitionNode)}
         self._measured: dict[str, Measure] = {}
+        self._sizes: set[str] = set()
 
     def operation(self) -> Measure:
         operation = self._operation
@@ -138,7 +149,8 @@ class _Measuring:
         root = self._schema.get_root_type(operation.operation)
         found = self._selections(operation.selection_set, root)
         deepest = max((self._fragment(name).depth for name in self._fragments), default=0)  # unused ones too
-        return together([found, Measure(depth=deepest, directives=sum(len(each or ()) for each in directives))])
+        whole = together([found, Measure(depth=deepest, directives=sum(len(each or ()) for each in directives))])
+        return whole._replace(sizes=frozenset(self._sizes))
 
     def _selections(self, selections: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Measure:
         return together([self._selection(node, parent) for node in selections.selections] if selections else [])
@@ -191,10 +203,10 @@ class _Measuring:
         """Return the whole number that a value stands for; None for whatever will not be taken for one."""
         if isinstance(value, VariableNode):
             name = value.name.value
+            self._sizes.add(name)
             if name not in self._variables:
                 return self._number(self._defaults.get(name))
-            given = self._variables[name]
-            return max(0, min(given, HUGE_SIZE)) if type(given) is int else None
+            return _whole(self._variables[name])
         if isinstance(value, IntValueNode):
             # Python refuses to read thousands of digits.
             return max(0, int(value.value)) if len(value.value) < len(str(HUGE_SIZE)) else HUGE_SIZE
@@ -202,6 +214,10 @@ class _Measuring:
 
     def _type(self, condition: Any) -> GraphQLNamedType | None:
         return self._schema.get_type(condition.name.value)
+
+
+def _whole(given: object) -> int | None:
+    return max(0, min(given, HUGE_SIZE)) if type(given) is int else None
 
 
 def _directed(found: Measure, node: SelectionNode | FragmentDefinitionNode) -> Measure:

@@ -37,7 +37,7 @@ class Context:
     be. Both are called where the database may be used.
 
     ``address`` is the client's IP address, if there is one. ``on_lost`` ends the operation, a subscription, with the
-    refusal of what it follows.
+    refusal of what it follows. ``document`` is what runs, and ``cost`` what it was found to ask for.
     """
 
     viewer: Viewer
@@ -48,6 +48,7 @@ class Context:
     progress: Progress | None = None
     on_lost: Callable[[Exception], None] = _cannot_lose
     document: Document | None = None
+    cost: int = 0
     standings: DataLoader[Room, Standing] = field(init=False)
 
     def __post_init__(self) -> None:

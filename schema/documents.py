@@ -1,11 +1,15 @@
 """From a request to a document that may run, the same for every transport and before Strawberry sees it: size, tokens,
 syntax, the operation that is meant, and how much it asks for.
+
+Clients send the same few texts again and again, so what was found out about one is remembered for a while.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from graphql import (
@@ -22,12 +26,15 @@ from graphql import (
 from rooms.exceptions import BadUserInput, QueryTooComplex
 from rooms.identity import Viewer
 
-from .complexity import Measure, measures
+from .complexity import Measure, measures, sizes_given
 from .introspection import require_introspection
+from .recent import Recent
 from .requests import OperationRequest
 from .trusted import text_of
 
 ANY_OPERATION: Set[OperationType] = frozenset(OperationType)
+REMEMBERED_CHARACTERS = 256 * 1024  # up to 310 bytes of memory for each, parsed
+MEASURES_KEPT = 16  # of one document, for as many sizes of pages
 UNBOUNDED = "Parsing aborted."  # how graphql-core's message ends where a document has too many tokens or levels
 
 
@@ -39,34 +46,82 @@ class NotServedHere(BadUserInput):
         self.needs_other_method = operation is OperationType.MUTATION
 
 
-@dataclass(frozen=True)
+Measures = tuple[tuple[OperationDefinitionNode, Measure], ...]
+
+
+@dataclass(eq=False)
 class Document:
-    """``cost`` is that of the operation that is meant; an upper bound of the number of fields in its answer."""
+    """A text, parsed, and the operation in it that is meant; the same object for as long as it is remembered, so that
+    what takes long to work out from it can be kept here.
+
+    ``is_valid`` once it was found so. What was found faulty is not remembered as that: it is validated anew, so each
+    answer has errors of its own.
+    """
 
     text: str
+    schema: GraphQLSchema
     parsed: DocumentNode
     operation: OperationDefinitionNode
+    is_valid: bool = False
+    _sizes: frozenset[str] | None = None
+    _measures: dict[tuple[int | str | None, ...], Measures] = field(default_factory=dict)
+
+    def measures(self, variables: Mapping[str, Any] | None) -> Measures:
+        """The measure of each operation. It depends on the variables that are the sizes of pages, and on no others."""
+        if self._sizes is not None:
+            given = sizes_given(self._sizes, variables)
+            if (found := self._measures.get(given)) is not None:
+                return found
+        found = tuple(measures(self.schema, self.parsed, variables))
+        self._sizes = frozenset().union(*(measure.sizes for _, measure in found))
+        if len(self._measures) >= MEASURES_KEPT:
+            self._measures.clear()
+        self._measures[sizes_given(self._sizes, variables)] = found
+        return found
+
+    @cached_property
+    def introspects_deeply(self) -> bool:
+        """What every tool asks for does not; types of fields of types of fields of types do."""
+        return bool(validate(self.schema, self.parsed, [MaxIntrospectionDepthRule]))
+
+
+class Admitted(NamedTuple):
+    """``cost`` is that of the operation that is meant; an upper bound of the number of fields in its answer."""
+
+    document: Document
     cost: int
 
 
-def document_of(
+def admitted(
     request: OperationRequest, schema: GraphQLSchema, viewer: Viewer, allowed: Set[OperationType] = ANY_OPERATION
-) -> Document:
+) -> Admitted:
     """Raises GraphQLSyntaxError, QueryTooComplex, or another refusal for a document that is not to be run."""
-    text = text_of(request)
-    parsed = parsed_document(text)
-    operation = _operation(parsed, request.operation_name)
-    if operation.operation not in allowed:
-        raise NotServedHere(operation.operation)
-    measured = list(measures(schema, parsed, request.variables))
+    document = document_of(text_of(request), request.operation_name, schema)
+    if document.operation.operation not in allowed:
+        raise NotServedHere(document.operation.operation)
+    measured = document.measures(request.variables)
     for _, measure in measured:
         _require_moderation(measure)
     if any(measure.introspects for _, measure in measured):
         require_introspection(viewer)
-        _require_shallow_introspection(schema, parsed)
-    return Document(text, parsed, operation, next(it.cost() for node, it in measured if node is operation))
+        if document.introspects_deeply:
+            raise QueryTooComplex("The document introspects too deeply.")
+    return Admitted(document, next(it.cost() for node, it in measured if node is document.operation))
 
 
+def document_of(text: str, operation_name: str | None, schema: GraphQLSchema) -> Document:
+    """The one that is remembered, or a new one, which is remembered then. Raises as ``admitted`` does."""
+    limits = settings.LIMITS
+    key = schema, text, operation_name, limits.document_bytes, limits.document_tokens
+    found = _remembered.get(key)
+    if found is None:
+        parsed = parsed_document(text)
+        found = Document(text, schema, parsed, _operation(parsed, operation_name))
+        _remembered.keep(key, found, len(text))
+    return found
+
+
+_remembered: Recent[tuple[GraphQLSchema, str, str | None, int, int], Document] = Recent(REMEMBERED_CHARACTERS)
 _REDIRECTIONS = {
     OperationType.QUERY: "Queries are not served here.",
     OperationType.MUTATION: "Mutations go by POST.",
@@ -101,9 +156,3 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
 def _require_moderation(measure: Measure) -> None:
     if excesses := ", ".join(measure.excesses(settings.LIMITS)):
         raise QueryTooComplex(f"The document asks for too much at once: {excesses}.")
-
-
-def _require_shallow_introspection(schema: GraphQLSchema, document: DocumentNode) -> None:
-    """What every tool asks for passes; types of fields of types of fields of types do not."""
-    if validate(schema, document, [MaxIntrospectionDepthRule]):
-        raise QueryTooComplex("The document introspects too deeply.")

@@ -17,7 +17,7 @@ from strawberry.types.execution import PreExecutionError
 from rooms.exceptions import OperationTimeout, Refusal
 
 from .context import Context
-from .documents import ANY_OPERATION, document_of
+from .documents import ANY_OPERATION, admitted
 from .requests import OperationRequest
 from .tracing import note_operation
 
@@ -30,11 +30,11 @@ async def operate(
     Of what is not known beforehand nothing is raised: it is in the errors of a result.
     """
     try:
-        document = document_of(request, schema._schema, context.viewer, allowed)  # type: ignore[attr-defined]
+        document, cost = admitted(request, schema._schema, context.viewer, allowed)  # type: ignore[attr-defined]
     except (GraphQLError, Refusal) as error:
         yield PreExecutionError(data=None, errors=[_graphql_error(error)])
         return
-    context.document = document
+    context.document, context.cost = document, cost
     note_operation(document.operation.name.value if document.operation.name else None)
     results: Any = await schema.stream(
         document.text,
@@ -57,12 +57,21 @@ def is_request_error(result: ExecutionResult) -> bool:
 
 
 class Moderation(SchemaExtension):
-    """Hands Strawberry the document that is parsed and measured already, ends what takes too long, tells the cost."""
+    """Hands Strawberry the document that is parsed and measured already, and perhaps validated; ends what takes too
+    long; tells the cost."""
 
     def on_parse(self) -> Iterator[None]:
         if document := self.execution_context.context.document:
             self.execution_context.graphql_document = document.parsed
         yield
+
+    def on_validate(self) -> Iterator[None]:
+        document = self.execution_context.context.document
+        if document and document.is_valid:
+            self.execution_context.pre_execution_errors = []  # to Strawberry: it was validated, and this was found
+        yield
+        if document:
+            document.is_valid = self.execution_context.pre_execution_errors == []
 
     async def on_execute(self) -> AsyncIterator[None]:
         """Around a query, a mutation, or the start of a subscription; events are not timed."""
@@ -77,10 +86,11 @@ class Moderation(SchemaExtension):
 
     def get_results(self) -> dict[str, Any]:
         """For the answer's ``extensions``. The events of a subscription do not say what its start has cost."""
-        document = self.execution_context.context.document
+        context = self.execution_context.context
+        document = context.document
         if document is None or document.operation.operation is OperationType.SUBSCRIPTION:
             return {}
-        return {"cost": {"requested": document.cost, "limit": settings.LIMITS.document_cost or None}}
+        return {"cost": {"requested": context.cost, "limit": settings.LIMITS.document_cost or None}}
 
 
 def _graphql_error(error: GraphQLError | Refusal) -> GraphQLError:
