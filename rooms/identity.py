@@ -42,6 +42,10 @@ class Viewer:
             return self.user.get_full_name() or self.user.get_username()
         return self.guest.display_name if self.guest is not None else None
 
+    @property
+    def is_staff(self) -> bool:
+        return self.user is not None and self.user.is_staff
+
     def has_permission(self, permission: str) -> bool:
         """Whether this is staff with a permission of the admin, such as ``rooms.delete_message``."""
         return self.user is not None and self.user.is_staff and self.user.has_perm(permission)
@@ -69,6 +73,12 @@ def as_of_now(viewer: Viewer) -> Viewer:
         return viewer
     user = User.objects.filter(pk=viewer.user.pk, is_active=True).first()
     return NOBODY if user is None else replace(viewer, user=user)
+
+
+def rights_of(viewer: Viewer) -> frozenset[str]:
+    """What staff are permitted in the admin. Nothing for anybody else, of whom nothing is asked."""
+    user = viewer.user
+    return frozenset(user.get_all_permissions()) if user is not None and user.is_staff else frozenset()
 
 
 def user_key(pk: int | str) -> str:

@@ -1,4 +1,5 @@
-"""Telling every process that somebody may no longer be who they were: tokens, sessions and accounts that end or change.
+"""Telling every process that somebody may no longer be who they were: tokens, sessions and accounts that end or change,
+and what staff are permitted.
 
 By Django's signals, which nothing that goes through the models gets round: not the admin, not a shell. What does get
 round them (``update`` in bulk, SQL) is found by the sweep over open sockets.
@@ -10,9 +11,9 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -49,6 +50,34 @@ def account_changed(instance: User, created: bool, update_fields: Collection[str
     """The password, or whether the account is active, may be another."""
     if not created and (update_fields is None or not HARMLESS.issuperset(update_fields)):
         tell_about(user_key(instance.pk))
+
+
+@receiver(m2m_changed, sender=User.groups.through)
+@receiver(m2m_changed, sender=User.user_permissions.through)
+def permissions_changed(
+    instance: User | Group | Permission, action: str, reverse: bool, pk_set: Collection[int] | None, **_: Any
+) -> None:
+    """From either side: of an account, or of a group or a permission, whose accounts ``pk_set`` names then."""
+    if action.startswith("post_"):
+        for pk in (pk_set or ()) if reverse else (instance.pk,):
+            tell_about(user_key(pk))
+
+
+@receiver(m2m_changed, sender=Group.permissions.through)
+def group_changed(instance: Group | Permission, action: str, **_: Any) -> None:
+    if isinstance(instance, Group) and action.startswith("post_"):
+        tell_about_staff_in(instance)
+
+
+@receiver(pre_delete, sender=Group)
+def group_ends(instance: Group, **_: Any) -> None:
+    """Before, while it is known who is in it. They are told after commit."""
+    tell_about_staff_in(instance)
+
+
+def tell_about_staff_in(group: Group) -> None:
+    for pk in group.user_set.filter(is_staff=True).values_list("pk", flat=True):
+        tell_about(user_key(pk))
 
 
 def tell_about(viewer_key: str) -> None:

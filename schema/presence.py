@@ -2,6 +2,7 @@
 
 Of that one hears by ``recheck``, when a token or a session ends or an account changes; by the socket's own timer, when
 its credentials run out; and by a sweep over all sockets, in case something was lost. Each looks in the database again.
+Staff who are permitted something else than before are not who they were: what they follow was begun with those rights.
 
 Concurrency: one event loop. One task looks, at ``BATCH`` sockets at a time, those that were asked about before those of
 the sweep; another one sweeps.
@@ -18,7 +19,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Protocol
 
-from rooms.identity import Viewer
+from rooms.identity import Viewer, rights_of
 from rooms.provider import keys_ready
 from rooms.threads import in_database
 
@@ -36,6 +37,11 @@ class Present(Protocol):
 
     @property
     def viewer_key(self) -> str | None: ...
+
+    @property
+    def rights(self) -> frozenset[str] | None:
+        """What it was permitted when it connected; None while that is being found out."""
+        ...
 
     @property
     def credentials(self) -> Credentials: ...
@@ -108,22 +114,26 @@ class OpenSockets:
         shown = [socket.credentials for socket in sockets]
         try:
             await keys_ready([token_in(each.authorization) for each in shown])
-            viewers = await in_database(authenticate_all, shown)
+            found = await in_database(_viewers_with_rights, shown)
         except Exception:
             logger.exception("Who is behind the open sockets could not be read; trying again")
             self._asked |= dict.fromkeys(socket for socket in sockets if self._is_here(socket))
             await asyncio.sleep(RETRY_SECONDS)
             return
-        for socket, viewer in zip(sockets, viewers, strict=True):
+        for socket, (viewer, rights) in zip(sockets, found, strict=True):
             if self._is_here(socket):
-                _judge(socket, viewer)
+                _judge(socket, viewer, rights)
 
     def _is_here(self, socket: Present) -> bool:
         return socket.viewer_key is not None and socket in self._by_key.get(socket.viewer_key, ())
 
 
-def _judge(socket: Present, viewer: Viewer) -> None:
-    if viewer.key == socket.viewer_key:
+def _viewers_with_rights(shown: Sequence[Credentials]) -> list[tuple[Viewer, frozenset[str]]]:
+    return [(viewer, rights_of(viewer)) for viewer in authenticate_all(shown)]
+
+
+def _judge(socket: Present, viewer: Viewer, rights: frozenset[str]) -> None:
+    if viewer.key == socket.viewer_key and socket.rights in (None, rights):
         socket.stay_until(viewer.ends_at)
     else:
         socket.forbid()

@@ -29,7 +29,7 @@ from strawberry.schema import BaseSchema
 
 from rooms.exceptions import RateLimited, Refusal
 from rooms.hub import Hub
-from rooms.identity import NOBODY, Viewer
+from rooms.identity import NOBODY, Viewer, rights_of
 from rooms.provider import keys_ready
 from rooms.rates import Bucket
 from rooms.sessions import session_of
@@ -131,6 +131,7 @@ class Socket:
         self._may_wait = may_wait
         self.credentials = Credentials(session_key, None)
         self.viewer_key: str | None = None
+        self.rights: frozenset[str] | None = None
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._address = address
         self._drain = drain
@@ -405,6 +406,7 @@ class Socket:
         viewer = await self._authenticated()
         if viewer.key != self.viewer_key:
             self._enter_presence(viewer)
+            self.rights = await in_database(rights_of, viewer) if viewer.is_staff else frozenset()
             if self._served.sockets.rechecks != rechecks:  # perhaps after this was read, and before we were there
                 self._served.sockets.recheck(self.viewer_key or "")
         self.stay_until(viewer.ends_at)

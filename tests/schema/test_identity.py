@@ -571,6 +571,7 @@ class Quiet:
 
     def __init__(self, number: int) -> None:
         self.viewer_key: str | None = f"guest:{number}"
+        self.rights: frozenset[str] | None = frozenset()
         self.credentials = Credentials(None, f"Bearer {number}")
 
     def stay_until(self, ends_at: object) -> None:

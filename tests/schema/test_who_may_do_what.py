@@ -236,9 +236,12 @@ def token_of(viewer: Viewer) -> str | None:
 def table_of(found: dict[str, dict[str, str]]) -> str:
     """As below: a row for each attempt, a column for each of the people."""
     rows = [[name, *(SHORT.get(found[who][name], found[who][name]) for who in PEOPLE)] for name in ATTEMPTS]
-    lines = [["", *PEOPLE], *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return lines_of([["", *PEOPLE], *rows])
+
+
+def lines_of(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 TABLES = {
