@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,22 @@ def test_the_documentation_lists_every_limit_with_its_default() -> None:
     text = (Path(__file__).parents[1] / "docs" / "limits.md").read_text()
     listed = {name: float(default) for name, default in re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text, re.MULTILINE)}
     assert listed == {field.name: getattr(Limits(), field.name) for field in fields(Limits)}
+
+
+@pytest.mark.parametrize("side", ["keeps", "exceeds"])
+def test_every_limit_is_tested_on_both_sides(side: str) -> None:
+    assert sorted(set(limits_marked(side))) == sorted(field.name for field in fields(Limits))
+
+
+def limits_marked(side: str) -> Iterator[str]:
+    """The limits that tests anywhere say they show from that side."""
+    tests = Path(__file__).parent
+    for path in tests.rglob("test_*.py"):
+        module = import_module(".".join(("tests", *path.relative_to(tests).with_suffix("").parts)))
+        for test in vars(module).values():
+            marks = getattr(test, "pytestmark", None)
+            for mark in marks if isinstance(marks, list) else ():
+                yield from mark.args if mark.name == side else ()
 
 
 def test_other_variables_are_nobodys_limit() -> None:

@@ -144,14 +144,29 @@ def guess(account: str, address: str | None = "192.0.2.1", *, right: bool = Fals
     return True
 
 
+@pytest.mark.keeps("logins_per_account")
+@pytest.mark.exceeds("logins_per_account")
 def test_an_account_is_guessed_at_so_often_from_everywhere(limited: Counts) -> None:
     assert [guess("ana", f"192.0.2.{number}") for number in range(4)] == [True] * 3 + [False]
     assert guess("rui", "192.0.2.9")
 
 
+@pytest.mark.keeps("logins_per_address")
+@pytest.mark.exceeds("logins_per_address")
 def test_an_address_guesses_so_often_at_all_accounts(limited: Counts) -> None:
     assert [guess(f"user-{number}") for number in range(6)] == [True] * 5 + [False]
     assert guess("user-9", "192.0.2.2")
+
+
+@pytest.mark.keeps("login_seconds")
+@pytest.mark.exceeds("login_seconds")
+def test_guesses_count_for_as_long_as_the_limit_says(limited: Counts, clock: Clock) -> None:
+    clock.now -= clock.now % SECONDS  # so that a window begins
+    assert [guess("ana", f"192.0.2.{number}") for number in range(4)] == [True] * 3 + [False]
+    clock.now += 0.99 * SECONDS
+    assert not guess("ana")
+    clock.now += 1.01 * SECONDS
+    assert guess("ana")
 
 
 def test_the_right_password_costs_the_account_nothing_and_the_address_as_much_as_a_wrong_one(limited: Counts) -> None:

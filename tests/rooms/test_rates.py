@@ -246,6 +246,8 @@ def paced(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Clock]:
         yield clock
 
 
+@pytest.mark.keeps("send_burst", "sends_per_second")
+@pytest.mark.exceeds("send_burst", "sends_per_second")
 @pytest.mark.django_db
 def test_sends_are_limited_and_told_when_to_come_back(paced: Clock) -> None:
     room = make_room()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
@@ -51,11 +52,16 @@ def test_it_expires_after_thirty_days_or_as_the_settings_say(settings: Settings)
     assert issue_token(user).expires_at is None
 
 
-@pytest.mark.parametrize(("seconds", "is_in_force"), [(60, True), (-1, False)])
-def test_it_is_in_force_until_it_expires(seconds: int, is_in_force: bool) -> None:
-    secret = issue_token(make_account()).secret
-    age(secret, expires_at=timezone.now() + timedelta(seconds=seconds))
-    assert (viewer_by_token(secret) is not None) is is_in_force
+@pytest.mark.keeps("token_seconds")
+@pytest.mark.exceeds("token_seconds")
+@pytest.mark.parametrize(("seconds", "is_in_force"), [(99, True), (100, False), (101, False)])
+def test_it_is_in_force_until_it_expires(seconds: int, is_in_force: bool, settings: Settings) -> None:
+    settings.LIMITS = replace(settings.LIMITS, token_seconds=100)
+    now = timezone.now()
+    with patch.object(timezone, "now", return_value=now):
+        secret = issue_token(make_account()).secret
+    with patch.object(timezone, "now", return_value=now + timedelta(seconds=seconds)):
+        assert (viewer_by_token(secret) is not None) is is_in_force
 
 
 def change_password(user: User) -> None:

@@ -137,6 +137,8 @@ def code_in(errors: list[dict[str, Any]] | None) -> str | None:
     return errors[0]["extensions"]["code"] if errors else None
 
 
+@pytest.mark.keeps(*LIMITED)
+@pytest.mark.exceeds(*LIMITED)
 @pytest.mark.django_db
 def test_a_limit_over_http(limited: tuple[str, str]) -> None:
     kept, exceeded = limited
@@ -146,6 +148,8 @@ def test_a_limit_over_http(limited: tuple[str, str]) -> None:
     assert "data" not in answer
 
 
+@pytest.mark.keeps(*LIMITED)
+@pytest.mark.exceeds(*LIMITED)
 @pytest.mark.django_db(transaction=True)
 async def test_a_limit_over_websocket(limited: tuple[str, str]) -> None:
     kept, exceeded = limited

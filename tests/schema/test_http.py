@@ -178,6 +178,8 @@ def test_who_has_no_session_needs_no_proof() -> None:
 # How much JSON
 
 
+@pytest.mark.keeps("json_depth")
+@pytest.mark.exceeds("json_depth")
 @pytest.mark.parametrize(("levels", "status"), [(32, 200), (33, 400)])
 def test_how_deep_json_may_be(levels: int, status: int) -> None:
     """The body is the first level, its variables the second."""
@@ -185,6 +187,8 @@ def test_how_deep_json_may_be(levels: int, status: int) -> None:
     assert Api().post(body).status_code == status
 
 
+@pytest.mark.keeps("json_integer_digits")
+@pytest.mark.exceeds("json_integer_digits")
 @pytest.mark.parametrize(("digits", "status"), [(20, 200), (21, 400)])
 def test_how_long_an_integer_may_be(digits: int, status: int) -> None:
     body = f'{{"query": "{{ __typename }}", "variables": {{"a": -{"9" * digits}}}}}'

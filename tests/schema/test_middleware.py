@@ -89,11 +89,13 @@ async def test_a_masked_error_names_the_request(caplog: pytest.LogCaptureFixture
     assert b"secret" not in answer.body
 
 
+@pytest.mark.keeps("body_bytes")
 async def test_a_body_of_exactly_the_limit_is_taken(settings: Settings) -> None:
     settings.LIMITS = replace(Limits(), body_bytes=len(QUERY))
     assert (await ask(body=[QUERY[:5], QUERY[5:]])).status == 200
 
 
+@pytest.mark.exceeds("body_bytes")
 async def test_a_body_that_grows_over_the_limit_is_refused(settings: Settings) -> None:
     settings.LIMITS = replace(Limits(), body_bytes=len(QUERY) - 1)
     answer = await ask(body=[QUERY[:5], QUERY[5:]])
@@ -112,6 +114,7 @@ async def test_no_limit_takes_any_body(settings: Settings) -> None:
     assert (await ask(body=[QUERY, b" " * 300_000])).status == 200
 
 
+@pytest.mark.exceeds("body_seconds")
 async def test_a_body_that_does_not_come_is_not_awaited_for_ever(settings: Settings) -> None:
     settings.LIMITS = replace(Limits(), body_seconds=0.001)
 

@@ -20,6 +20,7 @@ from schema.census import Census
 from schema.closing import TOO_MANY_SOCKETS, TOO_MUCH_AT_ONCE
 from schema.limits import Pace
 
+from .loops import SkippingLoop, run_skipping
 from .sockets import Ended, Socket, opened
 
 QUERY = "{ viewer { isAuthenticated } }"
@@ -36,6 +37,8 @@ async def _never(self: socket_module.Socket, *_: object) -> None:
 # Operations
 
 
+@pytest.mark.keeps("socket_operations")
+@pytest.mark.exceeds("socket_operations")
 async def test_fifty_operations_run_and_one_more_is_refused_alone() -> None:
     async with opened() as socket:
         await socket.init()
@@ -75,6 +78,8 @@ async def test_zero_operations_are_no_limit() -> None:
 SLOW = Limits(socket_frame_burst=4, socket_frames_per_second=0.001)
 
 
+@pytest.mark.keeps("socket_frame_burst")
+@pytest.mark.exceeds("socket_frame_burst")
 async def test_a_burst_of_messages_is_taken_and_more_end_the_socket() -> None:
     async with opened(limits=SLOW) as socket:
         await socket.init()
@@ -83,6 +88,26 @@ async def test_a_burst_of_messages_is_taken_and_more_end_the_socket() -> None:
             assert await socket.receive() == {"type": "pong"}
         await socket.send(type="ping")
         assert await socket.closed() == TOO_MUCH_AT_ONCE
+
+
+@pytest.mark.keeps("socket_frames_per_second")
+@pytest.mark.exceeds("socket_frames_per_second")
+@pytest.mark.parametrize(("per_second", "code"), [(29, None), (60, TOO_MUCH_AT_ONCE)])
+def test_so_many_messages_a_second_are_taken_for_as_long_as_one_likes(per_second: int, code: int | None) -> None:
+    """With the limits as they come: more than thirty a second use up the burst."""
+
+    async def course(loop: SkippingLoop) -> int | None:
+        async with opened() as socket:
+            await socket.init()
+            loop.skip_waits()
+            with suppress(Ended):
+                for _ in range(20 * per_second):
+                    await asyncio.sleep(1 / per_second)
+                    await socket.send(type="ping")
+                    assert await socket.receive() == {"type": "pong"}
+            return socket.code
+
+    assert run_skipping(course) == code
 
 
 async def test_messages_of_any_kind_count() -> None:
@@ -196,6 +221,8 @@ async def crowd(stack: AsyncExitStack, census: Census, limits: Limits, *clients:
     return [await stack.enter_async_context(opened(census=census, limits=limits, client=client)) for client in clients]
 
 
+@pytest.mark.keeps("sockets", "sockets_per_address")
+@pytest.mark.exceeds("sockets", "sockets_per_address")
 @pytest.mark.parametrize(
     ("limits", "clients", "newcomer", "status"),
     [
@@ -235,6 +262,8 @@ async def test_a_socket_without_an_address_counts_in_all_only() -> None:
             await socket.init()
 
 
+@pytest.mark.keeps("sockets_per_viewer")
+@pytest.mark.exceeds("sockets_per_viewer")
 async def test_a_viewer_s_socket_too_many_is_sent_away_and_harms_no_other() -> None:
     census, limits = Census(), Limits(sockets_per_viewer=2)
     ana, rui = (Viewer(guest=Guest(pk=number, display_name="x")) for number in (1, 2))

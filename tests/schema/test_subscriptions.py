@@ -204,6 +204,8 @@ async def test_who_leaves_on_purpose_begins_anew(
             assert (await socket.receive())["type"] == "pong"
 
 
+@pytest.mark.keeps("socket_window_bytes")
+@pytest.mark.exceeds("socket_window_bytes")
 async def test_no_more_is_in_flight_than_the_window_takes(log: FakeLog) -> None:
     for _ in range(50):
         log.append()
@@ -224,6 +226,7 @@ async def test_no_more_is_in_flight_than_the_window_takes(log: FakeLog) -> None:
                 unconfirmed = 0
 
 
+@pytest.mark.exceeds("socket_silence_seconds")
 async def test_who_confirms_nothing_is_sent_away_to_come_back(log: FakeLog) -> None:
     async with opened(
         log, limits=Limits(socket_silence_seconds=0.05), pace=Pace(receipt_seconds=0.0, heartbeat_seconds=0.04)
@@ -233,6 +236,7 @@ async def test_who_confirms_nothing_is_sent_away_to_come_back(log: FakeLog) -> N
         assert await socket.closed() == NO_RECEIPT
 
 
+@pytest.mark.keeps("socket_silence_seconds")
 async def test_an_idle_client_is_asked_for_a_sign_of_life(log: FakeLog) -> None:
     async with opened(log, pace=Pace(heartbeat_seconds=0.01)) as socket:
         socket.signs_receipts = False

@@ -10,8 +10,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from unittest.mock import patch
 
+import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from psycopg.errors import QueryCanceled
 from pytest_django import Settings
 
@@ -25,6 +26,7 @@ from .sockets import opened
 from .test_middleware import ask
 
 QUERY = '{ room(slug: "x") { id } }'
+CONNECTING = {"host", "port", "user", "password", "dbname", "options"}
 MUTATION = f'mutation {{ leaveRoom(input: {{ roomId: "{encode_id("Room", 1)}" }}) {{ room {{ id }} }} }}'
 SUBSCRIPTION = f'subscription {{ messages(roomId: "{encode_id("Room", 1)}") {{ sequence }} }}'
 
@@ -45,6 +47,7 @@ def stuck(settings: Settings) -> Iterator[None]:
         yield
 
 
+@pytest.mark.exceeds("operation_seconds")
 @pytest.mark.parametrize("document", [QUERY, MUTATION])
 async def test_an_operation_over_http(stuck: None, document: str) -> None:
     body = json.dumps({"query": document}).encode()
@@ -53,6 +56,7 @@ async def test_an_operation_over_http(stuck: None, document: str) -> None:
     assert (answer.status, error["extensions"]) == (503, {"code": "OPERATION_TIMEOUT"})
 
 
+@pytest.mark.exceeds("operation_seconds")
 @pytest.mark.parametrize("document", [QUERY, MUTATION, SUBSCRIPTION])
 async def test_an_operation_or_the_start_of_a_subscription_over_websocket(stuck: None, document: str) -> None:
     async with opened() as socket:
@@ -62,6 +66,7 @@ async def test_an_operation_or_the_start_of_a_subscription_over_websocket(stuck:
         assert (message["type"], message["payload"][0]["extensions"]) == ("error", {"code": "OPERATION_TIMEOUT"})
 
 
+@pytest.mark.keeps("operation_seconds")
 @pytest.mark.parametrize("seconds", [0, 60])
 async def test_what_is_in_time_is_answered(settings: Settings, seconds: float) -> None:
     settings.LIMITS = replace(Limits(), operation_seconds=seconds)
@@ -75,6 +80,21 @@ def test_a_statement_that_postgresql_cancels_is_too_slow_too(caplog: pytest.LogC
         (error,) = Api().execute(QUERY)["errors"]
     assert error["extensions"] == {"code": "OPERATION_TIMEOUT"}
     assert "canceling" not in error["message"]
+
+
+@pytest.mark.keeps("statement_seconds")
+@pytest.mark.exceeds("statement_seconds")
+def test_postgresql_cancels_a_statement_that_is_too_slow_and_no_other() -> None:
+    if connection.vendor != "postgresql":
+        assert "statement_timeout" not in str(database())
+        return
+    with patch("config.settings.LIMITS", replace(Limits(), statement_seconds=0.2)):
+        options = database()["OPTIONS"]["options"]
+    parameters = {**connection.get_connection_params(), "options": options}
+    with psycopg.connect(**{name: value for name, value in parameters.items() if name in CONNECTING}) as own:
+        own.execute("SELECT pg_sleep(0.01)")
+        with pytest.raises(QueryCanceled):
+            own.execute("SELECT pg_sleep(10)")
 
 
 @pytest.mark.parametrize(("seconds", "milliseconds"), [(10.0, 10_000), (0.5, 500), (0, 0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -13,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.extensions import SchemaExtension
 
-from config.limits import Limits
 from rooms.exceptions import Unauthenticated
 from rooms.identity import NOBODY, Viewer
 from rooms.models import Guest
@@ -31,6 +31,7 @@ from schema.closing import (
 from schema.operations import Moderation
 from schema.schema import schema
 
+from .loops import SkippingLoop, run_skipping
 from .sockets import Ended, opened
 
 QUERY = "{ viewer { isAuthenticated } }"
@@ -122,9 +123,22 @@ async def test_one_init_is_enough() -> None:
         assert await socket.closed() == TOO_MANY_INITS
 
 
-async def test_who_never_says_init_is_sent_away() -> None:
-    async with opened(limits=Limits(init_seconds=0.01)) as socket:
-        assert await socket.closed() == INIT_TIMEOUT
+@pytest.mark.keeps("init_seconds")
+@pytest.mark.exceeds("init_seconds")
+@pytest.mark.parametrize(("seconds", "code"), [(9.9, None), (10.1, INIT_TIMEOUT)])
+def test_who_does_not_say_init_in_time_is_sent_away(seconds: float, code: int | None) -> None:
+    async def course(loop: SkippingLoop) -> int | None:
+        async with opened() as socket:
+            loop.skip_waits()
+            await asyncio.sleep(seconds)
+            with suppress(Ended):
+                await socket.init()
+                await asyncio.sleep(20)
+                await socket.send(type="ping")
+                assert await socket.receive() == {"type": "pong"}
+            return socket.code
+
+    assert run_skipping(course) == code
 
 
 @pytest.mark.parametrize("authorization", ["Bearer", "Basic x", "nonsense"])
@@ -372,7 +386,7 @@ async def test_it_does_so_before_init_too() -> None:
 
 
 @given(is_acknowledged=st.booleans(), frames=st.lists(FRAMES, max_size=5))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250, deadline=None, derandomize=True)
 async def test_whatever_comes_the_socket_answers_or_ends_with_a_code_and_a_reason(
     is_acknowledged: bool, frames: list[object]
 ) -> None:

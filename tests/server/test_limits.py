@@ -112,6 +112,7 @@ def hasty() -> Iterator[Served]:
     served.close()
 
 
+@pytest.mark.exceeds("handshake_seconds", "body_seconds")
 @pytest.mark.end_to_end
 @pytest.mark.parametrize(
     "said",
@@ -129,6 +130,7 @@ async def test_who_goes_on_and_on_is_cut_off(hasty: Served, said: bytes) -> None
         assert refusal(await slow.trickle()) == (408, "close", "BAD_USER_INPUT")
 
 
+@pytest.mark.keeps("handshake_seconds", "body_seconds")
 @pytest.mark.end_to_end
 async def test_a_deadline_is_for_who_speaks_and_not_for_who_waits(hasty: Served) -> None:
     """While a request is answered, and between two on a connection, time passes: another is cut off meanwhile."""
@@ -157,6 +159,7 @@ async def test_a_socket_that_is_open_has_no_deadline(hasty: Served) -> None:
 # Large requests
 
 
+@pytest.mark.keeps("body_bytes")
 @pytest.mark.end_to_end
 async def test_a_body_of_just_the_size_is_taken(served: Served) -> None:
     async def chunks() -> AsyncIterator[bytes]:
@@ -169,6 +172,7 @@ async def test_a_body_of_just_the_size_is_taken(served: Served) -> None:
     await served.logged(f"heard {BODY_BYTES} bytes", times=2)
 
 
+@pytest.mark.exceeds("body_bytes")
 @pytest.mark.end_to_end
 @pytest.mark.parametrize(
     "said",
@@ -240,6 +244,7 @@ async def flood(served: Served, path: str, frame: Frame) -> AsyncIterator[asynci
         sending.cancel()
 
 
+@pytest.mark.exceeds("socket_inbound_frames")
 @pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("path", "frame"),
@@ -264,6 +269,7 @@ async def test_a_flood_waits_outside(served: Served, path: str, frame: Frame) ->
             assert await socket.recv() == "meanwhile"
 
 
+@pytest.mark.keeps("socket_inbound_frames")
 @pytest.mark.end_to_end
 async def test_what_waited_is_heard_in_order(serve: Serve) -> None:
     served = serve(socket_inbound_frames=3)
