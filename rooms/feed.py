@@ -1,7 +1,8 @@
 """The feed of one room: its log, read once and followed by as many readers as like.
 
 The log in the database is the truth. Whoever says that it may have grown gives only a hint: hints may be lost, doubled,
-late or reordered, and the feed reads the log either way.
+late or reordered, and the feed reads the log either way. What this process itself has appended it offers: where that is
+next in line, and everybody is known to have had access when it was appended, it needs no reading; else it is a hint.
 
 Who may read is asked of the log when somebody begins to follow, and again when the room's access has changed: an
 entry comes with the version of the access at which it was read, so nothing that was appended after a change is heard
@@ -108,6 +109,7 @@ class Feed:
         self._log = log
         self._tail: Tail[Entry] = Tail(head, capacity)
         self._hinted = asyncio.Event()
+        self._reading = False
         self._followers: set[Follower] = set()
         self._access = Access(access_version)
 
@@ -115,6 +117,13 @@ class Feed:
         """Take note that the log may have grown to ``sequence``; None: that it may have grown."""
         if sequence is None or sequence > self._tail.head:
             self._hinted.set()
+
+    def offer(self, entries: Sequence[Entry]) -> None:
+        """Take note of ``entries`` that are in the log by now, one after the other; read them only if need be."""
+        if self._may_take(entries):
+            self._take(entries)
+        else:
+            self.hint(entries[-1].sequence)
 
     def hint_access(self, version: int, key: str | None = None) -> None:
         """Take note that the room's access has reached ``version``, by a change that concerns ``key``; None: anyone."""
@@ -132,6 +141,7 @@ class Feed:
         while True:
             await self._hinted.wait()
             self._hinted.clear()  # before reading: a hint that comes meanwhile makes it read again
+            self._reading = True
             try:
                 await self._require_access(self._access.announced)
                 await self._catch_up()
@@ -139,6 +149,8 @@ class Feed:
                 logger.exception("The log of room %s could not be read; trying again", self.room_id)
                 await asyncio.sleep(RETRY_SECONDS)
                 self._hinted.set()
+            else:
+                self._reading = False
 
     async def follow(self, cursor: int, head: int, follower: Follower) -> AsyncGenerator[Entry]:
         """Yield each entry after ``cursor``, in order, once, for ever. Raises the refusal of who may read no more.
@@ -178,9 +190,18 @@ class Feed:
     async def _catch_up(self) -> None:
         while entries := await self._log.after(self.room_id, self._tail.head, PAGE_SIZE):
             await self._require_access(entries[-1].access_version)
-            for entry in entries:
-                self._refresh_earlier(entry)
-                self._tail.append(entry.sequence, entry)
+            self._take(entries)
+
+    def _may_take(self, entries: Sequence[Entry]) -> bool:
+        """Not while the log is being read, or is to be read again: that begins at the tail's head, which must stay."""
+        if self._reading or entries[0].sequence != self._tail.head + 1:
+            return False
+        return all(self._access.is_settled_at(entry.access_version) for entry in entries)
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._refresh_earlier(entry)
+            self._tail.append(entry.sequence, entry)
 
     async def _require_access(self, version: int) -> None:
         """Let nobody stay who may not read the room as of ``version`` of its access.
@@ -230,6 +251,10 @@ class Access:
         if key is not None:
             self._concerned[version] = key
         return True
+
+    def is_settled_at(self, version: int) -> bool:
+        """Whether all followers have been found to have access at just this version, and there is no news since."""
+        return version == self.version >= self.announced and not self.doubted
 
     def doubtful(self, followers: set[Follower], version: int) -> list[Follower]:
         """Who must be asked about: those whom a change concerns, or all, where it isn't known whom each concerned."""

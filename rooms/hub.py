@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Protocol
 
@@ -89,6 +89,11 @@ class Hub:
         """Take note that a room's log may have grown to ``sequence``; None: that it may have grown."""
         if followed := self._rooms.get(room_id):
             followed.feed.hint(sequence)
+
+    def offer(self, room_id: int, entries: Sequence[Entry]) -> None:
+        """Take note that a room's log has grown by ``entries``, which this process has appended and committed."""
+        if followed := self._rooms.get(room_id):
+            followed.feed.offer(entries)
 
     def access_changed(self, room_id: int, version: int, key: str | None) -> None:
         """Take note that a room's access has reached ``version``, by a change that concerns ``key``; None: anyone."""

@@ -58,18 +58,22 @@ class FakeLog:
         self.messages[message_id or sequence] = message
         return sequence
 
+    def written(self, *sequences: int) -> list[FakeEntry]:
+        """Entries as whoever has just appended them has them at hand."""
+        return [self._as_of_now(self.entries[sequence - 1]) for sequence in sequences]
+
     async def after(self, room_id: int, sequence: int, limit: int) -> Sequence[FakeEntry]:
         self.reads += 1
         await self.pause()
         if self.failures:
             self.failures -= 1
             raise ConnectionError("the database is away")
-        found = [
-            replace(entry, message=self.messages[entry.message_id], access_version=self.access_version)
-            for entry in self.entries[sequence : sequence + limit]
-        ]
+        found = [self._as_of_now(entry) for entry in self.entries[sequence : sequence + limit]]
         await self.pause()
         return found
+
+    def _as_of_now(self, entry: FakeEntry) -> FakeEntry:
+        return replace(entry, message=self.messages[entry.message_id], access_version=self.access_version)
 
     async def heads(self, room_ids: Sequence[int]) -> Mapping[int, Head]:
         await self.pause()

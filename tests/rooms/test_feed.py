@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from unittest.mock import patch
 
 import pytest
@@ -125,6 +126,73 @@ async def test_a_log_that_lost_entries_is_an_error_not_a_gap() -> None:
             await heard(feed, 0, 10)
 
 
+# What this process has appended itself
+
+
+async def test_what_is_offered_is_not_read() -> None:
+    log = FakeLog()
+    async with running(log) as feed:
+        following = asyncio.create_task(heard(feed, 0, 3))
+        await run_loop(2)
+        feed.offer(log.written(log.append(), log.append()))
+        feed.offer(log.written(log.append()))
+        assert await following == [1, 2, 3]
+        assert log.reads == 0
+
+
+async def test_what_is_offered_out_of_turn_is_read() -> None:
+    log = FakeLog()
+    async with running(log) as feed:
+        following = asyncio.create_task(heard(feed, 0, 3))
+        first, later = log.written(log.append()), log.written(log.append(), log.append())
+        feed.offer(later)
+        await run_loop(5)
+        feed.offer(first)
+        assert await following == [1, 2, 3]
+        assert log.reads
+
+
+async def test_what_is_offered_again_is_forgotten() -> None:
+    log = FakeLog()
+    async with running(log) as feed:
+        offered = log.written(log.append(), log.append())
+        feed.offer(offered)
+        feed.offer(offered[1:])
+        feed.offer(offered)
+        await run_loop(5)
+        assert await heard(feed, 0, 2) == [1, 2]
+        assert log.reads == 0
+
+
+async def test_what_is_offered_while_the_log_is_read_is_heard_once(caplog: pytest.LogCaptureFixture) -> None:
+    log = FakeLog()
+    async with running(log) as feed:
+        following = asyncio.create_task(heard(feed, 0, 2))
+        feed.hint(log.append())
+        for _ in range(8):
+            feed.offer(log.written(1))
+            await run_loop(1)
+        feed.offer(log.written(log.append()))
+        assert await following == [1, 2]
+    assert not caplog.records
+
+
+async def test_what_is_offered_while_the_database_is_away_waits_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Some of what the feed holds may be newer than what is offered."""
+    log = FakeLog()
+    log.failures = 1
+    with patch.object(feed_module, "RETRY_SECONDS", 3600):
+        async with running(log) as feed:
+            feed.hint(None)
+            await run_loop(5)
+            feed.offer(log.written(log.append()))
+            reading = Reading(feed, "ana")
+            await run_loop(5)
+            assert reading.heard == []
+            await reading.left()
+    assert "could not be read" in caplog.text
+
+
 # Access
 
 
@@ -163,6 +231,46 @@ async def test_nothing_said_after_a_change_is_heard_by_whom_it_shut_out() -> Non
         assert (ana.heard, ana.refusal) == ([1], None)
         assert rui.heard == []
         assert isinstance(rui.refusal, PermissionError)
+        await ana.left()
+
+
+async def test_nothing_offered_after_a_change_is_heard_by_whom_it_shut_out() -> None:
+    """Nobody has announced the change: what is offered brings it."""
+    log = FakeLog()
+    async with running(log) as feed:
+        ana, rui = Reading(feed, "ana"), Reading(feed, "rui")
+        await run_loop(5)
+        log.shut("rui")
+        feed.offer(log.written(log.append()))
+        await run_loop(20)
+        assert (ana.heard, ana.refusal) == ([1], None)
+        assert (rui.heard, rui.refusal is None) == ([], False)
+        await ana.left()
+
+
+async def test_nothing_offered_is_heard_by_whom_a_change_concerns_that_was_announced() -> None:
+    log = FakeLog(pause=partial(run_loop, 3))
+    async with running(log) as feed:
+        ana, rui = Reading(feed, "ana"), Reading(feed, "rui")
+        await run_loop(5)
+        before = log.written(log.append())
+        feed.hint_access(log.shut("rui"), "rui")
+        feed.offer(before)
+        await run_loop(20)
+        assert (ana.heard, rui.heard, rui.refusal is None) == ([1], [], False)
+        await ana.left()
+
+
+async def test_nothing_offered_is_heard_by_who_is_in_doubt_and_may_not_hear_it() -> None:
+    log = FakeLog(pause=partial(run_loop, 3))
+    async with running(log) as feed:
+        ana, rui = Reading(feed, "ana"), Reading(feed, "rui")
+        await run_loop(5)
+        log.shut_out.add("rui")
+        feed.doubt("rui")
+        feed.offer(log.written(log.append()))
+        await run_loop(20)
+        assert (ana.heard, rui.heard, rui.refusal is None) == ([1], [], False)
         await ana.left()
 
 
