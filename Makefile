@@ -16,7 +16,7 @@ TEXTS := $(patsubst %.po,%.mo,$(shell find config rooms schema -name '*.po'))
 READY := $(BROWSER_CODE) $(TEXTS)
 
 # An environment whose Python is gone, after an upgrade say, is made again.
-$(shell [ ! -e .venv ] || $(PY) -c '' 2>/dev/null || rm -f .venv/made .venv/run .venv/test .venv/check)
+$(shell [ ! -e .venv ] || $(PY) -c '' 2>/dev/null || rm -f .venv/made .venv/run .venv/test .venv/check .venv/bench)
 
 .PHONY: help run build test check format schema lock chaos bench clean browser
 help: ## list what there is
@@ -33,7 +33,7 @@ test: .venv/test browser $(READY) ## run all tests: TypeScript, then Python on P
 	@$(PY) -m pytest
 	@$(PY) -m pytest --database=sqlite -m 'not end_to_end'
 
-check: .venv/check $(READY) ## find what is wrong without running it: style, types, layers, migrations, schema
+check: .venv/check .venv/bench $(READY) ## find what is wrong without running it: style, types, layers, migrations, schema
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
@@ -53,8 +53,8 @@ schema: .venv/run ## write schema/schema.graphql anew
 chaos: .venv/test $(READY) ## let one fault after another befall two servers (ARGS=--list names them, ARGS='--only Redis' takes some)
 	@$(PY) -m tests.chaos $(ARGS)
 
-bench: .venv/test $(READY) ## measure sends and deliveries per second
-	@$(PY) -m tests.bench
+bench: .venv/bench $(READY) ## measure Salas and its peers, in turn (ARGS=--help tells what may be chosen)
+	@$(PY) -m tests.bench $(ARGS)
 
 clean: ## remove what was built and installed; databases, keys and settings stay
 	rm -rf .venv frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -71,6 +71,7 @@ lock: ## write requirements/*.txt anew from pyproject.toml (UPGRADE=--upgrade fo
 	$(LOCK) pyproject.toml --group build -o requirements/run.txt
 	$(LOCK) pyproject.toml --group build --group test -c requirements/run.txt -o requirements/test.txt
 	$(LOCK) pyproject.toml --group build --group test --group check -c requirements/test.txt -o requirements/check.txt
+	$(LOCK) --group bench -c requirements/check.txt -o requirements/bench.txt
 	$(LOCK) --group node -o requirements/node.txt
 
 # The Python environment
@@ -107,6 +108,11 @@ endef
 
 .venv/check: requirements/check.txt .venv/test
 	@echo 'Installing what the checks need …'
+	@$(call install,$<)
+	@touch $@
+
+.venv/bench: requirements/bench.txt .venv/test
+	@echo 'Installing what the benchmark needs …'
 	@$(call install,$<)
 	@touch $@
 

@@ -1,54 +1,117 @@
-"""``make bench``: sends and deliveries per second for one room with a hundred followers, both ways to run; and what
-those who never read cost a thousand others.
+"""``make bench``: what a message costs, Salas and its peers in turn in one run.
 
-The load comes from this process, in Python on the same machine: the rates are what the two manage together, good for
-comparing two versions in turn, not for saying what a server can do at most. The processor time is the server's alone.
-Each figure is the median of the rounds, with the least and the greatest beside it.
+Each figure is the median of the rounds, with the least and the greatest beside it; in each round every server takes
+its turn, freshly started. docs/performance.md tells the method.
 """
 
 from __future__ import annotations
 
-import asyncio
+import argparse
+import gc
 import os
-from statistics import median
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from time import perf_counter
 
-import django
+from . import cores
+from .contestants import Contestant, DurablePostgres, SalasContestant
+from .results import Results, machine
+from .scenarios.common import FULL, OTHERS, QUICK, Figures, Scale, Scenario
+from .scenarios.deliveries import DELIVERIES
+from .scenarios.sends import SENDS
+from .scenarios.slow_readers import SLOW_READERS
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-django.setup()
-
-from tests.bench import slow_readers  # noqa: E402
-from tests.bench.load import FOLLOWED_SENDS, FOLLOWERS, SENDERS, SENDS, Round, measured  # noqa: E402
-from tests.bench.servers import embedded, scaled_out  # noqa: E402
-
-ROUNDS = 3
-
-
-def main() -> None:
-    print(f"{SENDERS} senders: {SENDS} messages to nobody, {FOLLOWED_SENDS} to {FOLLOWERS} followers; {ROUNDS} rounds")
-    with embedded() as one, scaled_out() as other:
-        ways = {"Embedded (SQLite)": one, "Scaled out (PostgreSQL and Redis, one process)": other}
-        rounds: dict[str, list[Round]] = {name: [] for name in ways}
-        for _ in range(ROUNDS):
-            for name, server in ways.items():
-                rounds[name].append(asyncio.run(measured(server)))
-    for name in ways:
-        show(name, rounds[name])
-    with scaled_out() as server:
-        slow_readers.show(*asyncio.run(slow_readers.measured(server)))
+SCENARIOS = [*DELIVERIES, *SENDS, SLOW_READERS]
+DISTURBED_PERCENT = 5.0
 
 
-def show(name: str, rounds: list[Round]) -> None:
-    print(f"\n{name}")
-    print(f"  sends a second                  {spread([each.sends for each in rounds])}")
-    print(f"  deliveries a second             {spread([each.deliveries for each in rounds])}")
-    print(f"  server's CPU per delivery, µs   {spread([each.cpu_per_delivery for each in rounds])}")
-    print(f"  lost, repeated or out of order  {sum(each.wrong for each in rounds):9}")
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="name the scenarios and the servers, and measure nothing")
+    parser.add_argument("--only", metavar="NAMES", help="scenarios whose names begin so, with commas between")
+    parser.add_argument("--servers", metavar="NAMES", help="servers to measure, with commas between")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="shorter, with fewer followers: to see that it works")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="measure the Salas in another work tree as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured to a file")
+    return parser.parse_args()
 
 
-def spread(values: list[float]) -> str:
-    return f"{median(values):9,.0f}   ({min(values):,.0f}–{max(values):,.0f})"
+def main() -> int:
+    given = arguments()
+    scenarios = chosen(SCENARIOS, given.only)
+    if given.list:
+        print("\n".join(f"{scenario.name:32} {scenario.title}" for scenario in scenarios))
+        return 0
+    cores.take_load_core()
+    raise_limit_on_files()
+    scale, results = QUICK if given.quick else FULL, Results(given.rounds)
+    print(machine(), flush=True)
+    with ExitStack() as stack:
+        contestants = list(stack.enter_context(entered(given)))
+        for scenario in scenarios:
+            run(scenario, [each for each in contestants if each.kind in scenario.kinds], scale, results)
+            print(f"\n{results.table(scenario)}", flush=True)
+            if given.json:
+                results.write(given.json)
+    return 0
+
+
+@contextmanager
+def entered(given: argparse.Namespace) -> Iterator[list[Contestant]]:
+    """Those who are measured, with the PostgreSQL that they share."""
+    with closing(DurablePostgres().start()) as postgres:
+        contestants: list[Contestant] = [SalasContestant(postgres)]
+        if given.against:
+            tree = given.against.resolve()
+            contestants.append(SalasContestant(postgres, f"Salas in {tree.name}", tree))
+        yield contestants
+
+
+def run(scenario: Scenario, contestants: list[Contestant], scale: Scale, results: Results) -> None:
+    """In every round each takes its turn. One that fails does not keep the others from theirs."""
+    for number in range(1 if scenario.once else results.rounds):
+        for contestant in contestants[:1] if scenario.once else contestants:
+            began = perf_counter()
+            try:
+                results.add(scenario, contestant.name, calmest(scenario, contestant, scale))
+            except Exception as error:  # noqa: BLE001 - a peer may fail in whatever way, and that is a result
+                results.fail(scenario, contestant.name, f"{type(error).__name__}: {error}"[:500])
+            turn = f"{scenario.name} {number + 1}/{results.rounds} {contestant.name}"
+            print(f"{turn}: {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def calmest(scenario: Scenario, contestant: Contestant, scale: Scale) -> Figures:
+    """Measure, and again where something else on this machine took part of the cores; return the calmest try."""
+    tries: list[Figures] = []
+    while len(tries) < scale.tries and not any(disturbance(figures) < DISTURBED_PERCENT for figures in tries):
+        gc.collect()
+        tries.append(scenario.measure(contestant, scale))
+    return min(tries, key=disturbance)
+
+
+def disturbance(figures: Figures) -> float:
+    return figures.get(OTHERS, 0.0)
+
+
+def chosen(scenarios: list[Scenario], only: str | None) -> list[Scenario]:
+    if only is None:
+        return scenarios
+    found = [each for each in scenarios if each.name.startswith(tuple(only.split(",")))]
+    if not found:
+        sys.exit(f"no scenario is called {only}: --list names them")
+    return found
+
+
+def raise_limit_on_files() -> None:
+    """Ten thousand followers are as many files, here and in the server, which inherits the limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":
-    main()
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # node may live in there
+    sys.exit(main())

@@ -13,9 +13,10 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -71,6 +72,7 @@ class Postgres(Service, DatabaseServer):
     """A server of our own. PostgreSQL refuses to run as root: then it runs as an account with no rights."""
 
     name = "postgres"
+    options: ClassVar[Mapping[str, str]] = OPTIONS
     stop_signal = signal.SIGINT  # "fast": sessions end, data are written
 
     def __init__(self) -> None:
@@ -84,7 +86,7 @@ class Postgres(Service, DatabaseServer):
         self._initialise()
 
     def command(self) -> list[str]:
-        settings = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in self.options.items() for part in ("-c", f"{name}={value}")]
         directory = str(self.directory)
         return [str(self._binaries / "postgres"), "-D", self._data, "-k", directory, *settings]
 

@@ -109,11 +109,3 @@ async def measure(readers: Readers, found: Latencies) -> None:
     for _ in range(MESSAGES):
         await asyncio.sleep(PAUSE_SECONDS)
         found.values += await readers.latencies()
-
-
-def show(alone: Latencies, beside: Latencies) -> None:
-    print(f"\n{READERS} who read, without and with {MUTE} who never do, in turn (PostgreSQL and Redis, one process)")
-    for name, without, with_them in (("median", alone.median, beside.median), ("p99", alone.p99, beside.p99)):
-        heading = f"latency, {name}, ms"
-        print(f"  {heading:30}  {without:9,.0f} {with_them:9,.0f}   ratio {with_them / without:.2f}")
-    print(f"  {'memory that the ten take, MiB':30}  {median(beside.growth):9.1f}   (most: {max(beside.growth):.1f})")
