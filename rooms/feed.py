@@ -8,6 +8,9 @@ Who may read is asked of the log when somebody begins to follow, and again when 
 entry comes with the version of the access at which it was read, so nothing that was appended after a change is heard
 by anyone whom it shuts out, hints or no hints.
 
+There are two ways to read on: ``follow`` is for who wants a task of their own; who reads together with others is
+admitted, and then takes from ``tail`` what is there and from ``page_after`` what has left it.
+
 Concurrency: one event loop; one task runs ``run``, any number of readers iterate ``follow``.
 Lifecycle: ``run`` ends when it is cancelled; a reader ends when it likes, when it may read no more, or when reading the
 log fails for it.
@@ -106,8 +109,8 @@ class Feed:
 
     def __init__(self, room_id: int, log: Log, head: int, access_version: int, *, capacity: int) -> None:
         self.room_id = room_id
+        self.tail: Tail[Entry] = Tail(head, capacity)
         self._log = log
-        self._tail: Tail[Entry] = Tail(head, capacity)
         self._hinted = asyncio.Event()
         self._reading = False
         self._followers: set[Follower] = set()
@@ -115,7 +118,7 @@ class Feed:
 
     def hint(self, sequence: int | None) -> None:
         """Take note that the log may have grown to ``sequence``; None: that it may have grown."""
-        if sequence is None or sequence > self._tail.head:
+        if sequence is None or sequence > self.tail.head:
             self._hinted.set()
 
     def offer(self, entries: Sequence[Entry]) -> None:
@@ -158,50 +161,66 @@ class Feed:
         Nothing comes before the feed has read up to ``head``: its tail may hold what has been deleted by then.
         """
         with self._registered(follower):
-            await self._require_access(self._access.version)
-            await self._tail.past(head - 1)
+            await self.admit(follower, head)
             while True:
-                await self._tail.past(cursor)
-                if (entry := self._tail.after(cursor)) is not None:
+                await self.tail.past(cursor)
+                if (entry := self.tail.after(cursor)) is not None:
                     _require_not_lost(follower)
                     yield entry
                     cursor += 1
                     continue
-                for entry in await self._page_after(cursor):
+                for entry in await self.page_after(cursor):
                     _require_not_lost(follower)
                     yield entry
                     cursor = entry.sequence
 
+    def register(self, follower: Follower) -> None:
+        """From now on ``follower`` is told when they lose their access."""
+        self._followers.add(follower)
+
+    def unregister(self, follower: Follower) -> None:
+        self._followers.discard(follower)
+
     @contextmanager
     def _registered(self, follower: Follower) -> Iterator[None]:
-        self._followers.add(follower)
+        self.register(follower)
         try:
             yield
         finally:
-            self._followers.discard(follower)
+            self.unregister(follower)
 
-    async def _page_after(self, cursor: int) -> Sequence[Entry]:
+    async def admit(self, follower: Follower, head: int) -> None:
+        """Let who is registered read on. From then on they may read, until they are told otherwise.
+
+        Raises the refusal of who may not. Returns once the feed has read up to ``head``, as for ``follow``.
+        """
+        await self._require_access(self._access.version)
+        await self.tail.past(head - 1)
+        _require_not_lost(follower)
+
+    async def page_after(self, cursor: int) -> Sequence[Entry]:
+        """What comes next after ``cursor``, which is not at the head, from the log. Raises what reading it raises."""
         entries = await self._log.after(self.room_id, cursor, PAGE_SIZE)
         if not entries or entries[0].sequence != cursor + 1:
-            raise LogBroken(f"room {self.room_id}: no entry {cursor + 1} though the log went on to {self._tail.head}")
+            raise LogBroken(f"room {self.room_id}: no entry {cursor + 1} though the log went on to {self.tail.head}")
         await self._require_access(entries[-1].access_version)
         return entries
 
     async def _catch_up(self) -> None:
-        while entries := await self._log.after(self.room_id, self._tail.head, PAGE_SIZE):
+        while entries := await self._log.after(self.room_id, self.tail.head, PAGE_SIZE):
             await self._require_access(entries[-1].access_version)
             self._take(entries)
 
     def _may_take(self, entries: Sequence[Entry]) -> bool:
         """Not while the log is being read, or is to be read again: that begins at the tail's head, which must stay."""
-        if self._reading or entries[0].sequence != self._tail.head + 1:
+        if self._reading or entries[0].sequence != self.tail.head + 1:
             return False
         return all(self._access.is_settled_at(entry.access_version) for entry in entries)
 
     def _take(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self._refresh_earlier(entry)
-            self._tail.append(entry.sequence, entry)
+            self.tail.append(entry.sequence, entry)
 
     async def _require_access(self, version: int) -> None:
         """Let nobody stay who may not read the room as of ``version`` of its access.
@@ -226,7 +245,7 @@ class Feed:
         """Let earlier entries of the tail show the message as it is now: a replay never shows what was deleted."""
         if entry.is_first_of_message:
             return
-        for earlier in self._tail.items():
+        for earlier in self.tail.items():
             if earlier.message_id == entry.message_id:
                 earlier.message = entry.message
 

@@ -53,6 +53,31 @@ class _Followed:
         self.followers = 0
 
 
+class Seat:
+    """One follower's place at a room's feed, from ``Hub.enter`` until ``leave``."""
+
+    __slots__ = ("_followed", "_follower", "_hub")
+
+    def __init__(self, hub: Hub, followed: _Followed, follower: Follower) -> None:
+        self._hub = hub
+        self._followed = followed
+        self._follower = follower
+        followed.feed.register(follower)
+
+    @property
+    def feed(self) -> Feed:
+        return self._followed.feed
+
+    async def admitted(self, head: int) -> None:
+        """As ``Feed.admit``."""
+        await self.feed.admit(self._follower, head)
+
+    def leave(self) -> None:
+        """To be called once."""
+        self.feed.unregister(self._follower)
+        self._hub.leave(self._followed)
+
+
 class Hub:
     """``sleep`` waits between two polls; tests hand in their own."""
 
@@ -85,6 +110,11 @@ class Hub:
                 async for entry in entries:
                     yield entry
 
+    def enter(self, room_id: int, head: int, follower: Follower) -> Seat:
+        """A place at the room's feed, for who reads on by themselves once they are admitted. ``head`` as above."""
+        self.start()
+        return Seat(self, self._join(room_id, head, follower.access_version), follower)
+
     def hint(self, room_id: int, sequence: int | None) -> None:
         """Take note that a room's log may have grown to ``sequence``; None: that it may have grown."""
         if followed := self._rooms.get(room_id):
@@ -114,15 +144,22 @@ class Hub:
 
     @contextmanager
     def _feed(self, room_id: int, head: int, access_version: int) -> Iterator[Feed]:
-        followed = self._rooms.get(room_id) or self._open(room_id, head, access_version)
-        followed.followers += 1
-        followed.feed.hint(head)  # the caller may have read further than the feed
+        followed = self._join(room_id, head, access_version)
         try:
             yield followed.feed
         finally:
-            followed.followers -= 1
-            if followed.followers == 0:
-                self._shut(room_id, followed)
+            self.leave(followed)
+
+    def _join(self, room_id: int, head: int, access_version: int) -> _Followed:
+        followed = self._rooms.get(room_id) or self._open(room_id, head, access_version)
+        followed.followers += 1
+        followed.feed.hint(head)  # the caller may have read further than the feed
+        return followed
+
+    def leave(self, followed: _Followed) -> None:
+        followed.followers -= 1
+        if followed.followers == 0:
+            self._shut(followed.feed.room_id, followed)
 
     def _open(self, room_id: int, head: int, access_version: int) -> _Followed:
         feed = Feed(room_id, self._log, head, access_version, capacity=self._tail_capacity)

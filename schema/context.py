@@ -71,6 +71,7 @@ class Context:
 
 
 Info = StrawberryInfo[Context, Any]
+NOT_VALID = "The bearer token is not valid."
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def authenticate(session: SessionBase | None, authorization: str | None) -> View
     token = token_in(authorization)
     viewer = _viewers_by_bearer({token}).get(token)
     if viewer is None:
-        raise Unauthenticated("The bearer token is not valid.")
+        raise Unauthenticated(NOT_VALID)
     return viewer
 
 

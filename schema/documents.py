@@ -28,6 +28,7 @@ from rooms.identity import Viewer
 
 from .complexity import Measure, measures, sizes_given
 from .introspection import require_introspection
+from .projection import Projection
 from .recent import Recent
 from .requests import OperationRequest
 from .trusted import text_of
@@ -55,7 +56,7 @@ class Document:
     what takes long to work out from it can be kept here.
 
     ``is_valid`` once it was found so. What was found faulty is not remembered as that: it is validated anew, so each
-    answer has errors of its own.
+    answer has errors of its own. ``switches`` and ``projections`` are what ``sharing`` has found out.
     """
 
     text: str
@@ -63,6 +64,8 @@ class Document:
     parsed: DocumentNode
     operation: OperationDefinitionNode
     is_valid: bool = False
+    switches: tuple[str, ...] | None = None
+    projections: dict[tuple[tuple[str, Any], ...], Projection | None] = field(default_factory=dict)
     _sizes: frozenset[str] | None = None
     _measures: dict[tuple[int | str | None, ...], Measures] = field(default_factory=dict)
 
@@ -78,6 +81,12 @@ class Document:
             self._measures.clear()
         self._measures[sizes_given(self._sizes, variables)] = found
         return found
+
+    @property
+    def is_found_valid(self) -> bool:
+        """Validate it now unless that was done before."""
+        self.is_valid = self.is_valid or not validate(self.schema, self.parsed)
+        return self.is_valid
 
     @cached_property
     def introspects_deeply(self) -> bool:

@@ -39,9 +39,14 @@ class SocketLimits(Protocol):
 
 @dataclass(frozen=True)
 class Pace:
-    """``receipt_seconds`` pass between a message and the ping that asks to confirm it, ``heartbeat_seconds`` between
-    pings where nothing is sent; in a drain what runs has ``drain_seconds`` to end."""
+    """At what pace sockets are asked, in seconds.
 
-    receipt_seconds: float = 0.1
+    A burst is over, and its receipt due, when nothing has been sent for ``receipt_seconds``; where nothing is sent at
+    all a ping goes every ``heartbeat_seconds``. In a drain what runs has ``drain_seconds`` to end. Who a client is was
+    found out at most ``identity_seconds`` ago when it asks for something.
+    """
+
+    receipt_seconds: float = 0.25
     heartbeat_seconds: float = 8.0
     drain_seconds: float = 4.0
+    identity_seconds: float = 1.0

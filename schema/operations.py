@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Set
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from django.conf import settings
@@ -56,6 +56,19 @@ def is_request_error(result: ExecutionResult) -> bool:
     return result.data is None and bool(errors) and all(error.path is None for error in errors)
 
 
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """Raises OperationTimeout for what takes too long."""
+    timeout = asyncio.timeout(settings.LIMITS.operation_seconds or None)
+    try:
+        async with timeout:
+            yield
+    except TimeoutError:
+        if timeout.expired():
+            raise OperationTimeout from None
+        raise
+
+
 class Moderation(SchemaExtension):
     """Hands Strawberry the document that is parsed and measured already, and perhaps validated; ends what takes too
     long; tells the cost."""
@@ -75,14 +88,8 @@ class Moderation(SchemaExtension):
 
     async def on_execute(self) -> AsyncIterator[None]:
         """Around a query, a mutation, or the start of a subscription; events are not timed."""
-        timeout = asyncio.timeout(settings.LIMITS.operation_seconds or None)
-        try:
-            async with timeout:
-                yield
-        except TimeoutError:
-            if timeout.expired():
-                raise OperationTimeout from None
-            raise
+        async with in_time():
+            yield
 
     def get_results(self) -> dict[str, Any]:
         """For the answer's ``extensions``. The events of a subscription do not say what its start has cost."""

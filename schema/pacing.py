@@ -34,13 +34,27 @@ class Window:
     It begins small and doubles with each receipt, as TCP does (RFC 5681, section 3.1): a client whose connections are
     cut again and again after a few kilobytes signs something on each of them, and comes further.
 
-    ``waiting_since``: since when the client has owed a receipt without signing any; None when it owes none.
+    ``sent_bytes`` were sent in all. ``waiting_since``: since when the client has owed a receipt without signing any;
+    None when it owes none.
     """
+
+    __slots__ = (
+        "_allowed_bytes",
+        "_confirmed_bytes",
+        "_limit_bytes",
+        "_number",
+        "_positions",
+        "_receipted_bytes",
+        "_receipts",
+        "pinged_at",
+        "sent_bytes",
+        "waiting_since",
+    )
 
     def __init__(self, limit_bytes: int, now: float) -> None:
         self._limit_bytes = limit_bytes or sys.maxsize
         self._allowed_bytes = min(FIRST_WINDOW_BYTES, self._limit_bytes)
-        self._sent_bytes = 0
+        self.sent_bytes = 0
         self._confirmed_bytes = 0
         self._receipted_bytes = 0
         self._positions: Positions = {}
@@ -51,26 +65,26 @@ class Window:
 
     @property
     def is_full(self) -> bool:
-        return self._sent_bytes - self._confirmed_bytes >= self._allowed_bytes
+        return self.sent_bytes - self._confirmed_bytes >= self._allowed_bytes
 
     @property
     def is_overrun(self) -> bool:
         """Whether what does not wait for room has filled as much again."""
-        return self._sent_bytes - self._confirmed_bytes >= 2 * self._limit_bytes
+        return self.sent_bytes - self._confirmed_bytes >= 2 * self._limit_bytes
 
     @property
     def wants_receipt_now(self) -> bool:
         """Whether so much was sent since the last ping, or in all, that the next should not wait."""
-        unreceipted = self._sent_bytes - self._receipted_bytes
+        unreceipted = self.sent_bytes - self._receipted_bytes
         return unreceipted >= self._allowed_bytes // 4 or (self.is_full and unreceipted > 0)
 
     @property
     def has_unreceipted(self) -> bool:
-        return self._sent_bytes > self._receipted_bytes
+        return self.sent_bytes > self._receipted_bytes
 
     def sent(self, size: int, operation_id: str | None = None, position: int | None = None) -> None:
         """Note a message of ``size`` bytes which, for a subscription, brought its client to ``position``."""
-        self._sent_bytes += size
+        self.sent_bytes += size
         if operation_id is not None and position is not None:
             self._positions[operation_id] = position
 
@@ -80,8 +94,8 @@ class Window:
             self.waiting_since = now
         self.pinged_at = now
         self._number += 1
-        self._receipts.append(Receipt(self._number, self._sent_bytes, self._positions))
-        self._receipted_bytes = self._sent_bytes
+        self._receipts.append(Receipt(self._number, self.sent_bytes, self._positions))
+        self._receipted_bytes = self.sent_bytes
         self._positions = {}
         return self._number
 

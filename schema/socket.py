@@ -3,44 +3,36 @@
 The protocol is https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. Its pings are the receipts of
 ``pacing``: one follows each burst of messages, and what the pongs confirm is what ``receipts`` remembers.
 
-Concurrency: one task reads frames; each operation runs in a task of its own and waits where the window is full.
+Concurrency: the socket's own task reads frames; each operation begins in a task of its own. That of a shared
+subscription ends once it has begun: from then on it is a member of its cohort, which needs none.
 Lifecycle: a socket ends when its client leaves, when ``Closed`` is raised, or when the server drains; its operations
 end with it.
-Invariants: every frame is answered as the protocol says or ends the socket with a code and a reason; no more than the
-window, and the message that filled it, is in flight, but for replies that can't wait, which end it at twice as much.
+Invariants: every frame is answered as the protocol says or ends the socket with a code and a reason.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import datetime
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypedDict, cast
+from typing import Any, ClassVar, Protocol, TypedDict, cast
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
-from django.utils import timezone
 from graphql import GraphQLError
 from strawberry.schema import BaseSchema
 
 from rooms.exceptions import RateLimited, Refusal
 from rooms.hub import Hub
-from rooms.identity import NOBODY, Viewer, rights_of
-from rooms.provider import keys_ready
 from rooms.rates import Bucket
-from rooms.sessions import session_of
-from rooms.threads import in_database
 
 from .census import Seats
 from .closing import (
     BAD_REQUEST,
     FORBIDDEN,
     INIT_TIMEOUT,
-    NO_RECEIPT,
     SERVICE_RESTART,
     SUBSCRIBER_EXISTS,
     TOO_MANY_INITS,
@@ -50,25 +42,32 @@ from .closing import (
     UNAUTHORIZED,
     Closed,
 )
-from .context import Context, Credentials, authenticate, token_in
+from .cohorts import Cohorts
+from .context import Context
+from .documents import admitted
 from .errors import Interrupted, presented, refusal_presented
+from .flow import Flow
+from .identities import Identities
 from .limits import Pace, SocketLimits
+from .live import Live, Refused, begun_live
 from .messages import authorization_in, id_of, message_in, payload_of
 from .operations import is_request_error, operate
-from .pacing import Window
+from .outlets import outlet_of
+from .pacemaker import Pacemaker
 from .presence import OpenSockets
 from .receipts import Progress, Receipts, operation_key
+from .recognition import NO_LONGER, Recognition
 from .requests import OperationRequest, operation_request
-from .tracing import note_viewer, traced
+from .sharing import Shared, shared_in
+from .tracing import Trace, note_operation, traced
 
 logger = logging.getLogger(__name__)
 
 WENT_WITHOUT_A_WORD = 1006
 NEVER_SECONDS = float("inf")
 CROWDED_SECONDS = 1.0  # nobody knows when an operation will end: to try again that often does no harm
-NO_LONGER = "Forbidden: you are no longer who you were: connect again"
-EXPIRY_SLACK_SECONDS = 0.05  # after the moment, by whichever clock
 ANSWER_SECONDS = 0.5
+FLUSH_SECONDS = 2.0  # what was said before a close has this long to be taken by the server
 
 LEFT_ON_PURPOSE = (1000, 1001, 1005)  # RFC 6455, section 7.4.1: the client is done, or its page is going away
 
@@ -101,13 +100,31 @@ class Served(Protocol):
     @property
     def sockets(self) -> OpenSockets: ...
 
+    @property
+    def identities(self) -> Identities: ...
 
-@dataclass(frozen=True)
+    @property
+    def cohorts(self) -> Cohorts: ...
+
+    @property
+    def pacemaker(self) -> Pacemaker: ...
+
+
+@dataclass(eq=False)
 class Operation:
-    """A running operation. ``progress.position`` is None unless it is a subscription that has begun."""
+    """A running operation. ``progress.position`` is None unless it is a subscription that has begun.
+
+    ``task`` is done, and ``live`` is how it goes on, where it is a shared subscription.
+    """
 
     task: asyncio.Task[None]
     progress: Progress
+    live: Live | None = None
+
+    def stop(self) -> None:
+        self.task.cancel()
+        if self.live is not None:
+            self.live.stop()
 
 
 class Socket:
@@ -118,9 +135,8 @@ class Socket:
         served: Served,
         session_key: str | None,
         address: str | None,
-        drain: Drain | None,
+        extensions: dict[str, Any],
         seats: Seats,
-        may_wait: bool,
         receive: ASGIReceiveCallable,
         send: ASGISendCallable,
     ) -> None:
@@ -128,34 +144,31 @@ class Socket:
         self._limits = served.limits
         self._pace = served.pace
         self._seats = seats
-        self._may_wait = may_wait
-        self.credentials = Credentials(session_key, None)
-        self.viewer_key: str | None = None
-        self.rights: frozenset[str] | None = None
-        self._expiry_timer: asyncio.TimerHandle | None = None
+        self._may_wait = "salas.backpressure" in extensions
         self._address = address
-        self._drain = drain
+        self._drain: Drain | None = extensions.get("salas.drain")
         self._receive = receive
         self._send_event = send
         self._init_received = False
-        self._acknowledged = False
         self._operations: dict[str, Operation] = {}
         self._loop = asyncio.get_running_loop()
-        self._window = Window(self._limits.socket_window_bytes, self._loop.time())
+        self._flow = Flow(
+            outlet_of(extensions, send),
+            served.pacemaker,
+            pace=self._pace,
+            window_bytes=self._limits.socket_window_bytes,
+            silence_seconds=self._limits.socket_silence_seconds,
+            end=self._end,
+        )
+        self._client = Recognition(
+            served.sockets, served.identities, served.hub, session_key, self._pace.identity_seconds, self._forbid
+        )
         self._frames = Bucket(self._limits.socket_frame_burst, self._limits.socket_frames_per_second)
-        self._confirmed = asyncio.Event()
-        self._receipt_timer: asyncio.TimerHandle | None = None
         self._background: set[asyncio.Task[Any]] = set()
         self._leave_code: int | None = None
         self._draining = False
-        self._ending: asyncio.Future[Closed] = self._loop.create_future()
-        self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
-            "connection_init": self.handle_connection_init,
-            "ping": self.handle_ping,
-            "pong": self.handle_pong,
-            "subscribe": self.handle_subscribe,
-            "complete": self.handle_complete,
-        }
+        self._reading: asyncio.Task[Any] | None = None  # the socket's own task, while it waits for frames
+        self._closed: Closed | None = None
 
     async def run(self) -> None:
         """Serve until the client leaves or the socket is closed. Never raises but on cancellation."""
@@ -164,52 +177,62 @@ class Socket:
 
     async def _run(self) -> int:
         """Serve until the end; return the code of the close: ours, or the client's (1006: it went without one)."""
-        reading = asyncio.create_task(self._read())
-        self._soon(self._watch_receipts())
         self._soon(self._watch_drain())
         timer = self._loop.call_later(self._limits.init_seconds or NEVER_SECONDS, self._check_init)
         try:
-            ends: set[asyncio.Future[Any]] = {reading, self._ending}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if self._ending.done():
-                closed = self._ending.result()
-                await self._send_event({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
-                return closed.code
+            await self._read()
+            if self._closed is not None:
+                await self._close(self._closed)
+                return self._closed.code
         finally:
             timer.cancel()
-            if self._receipt_timer is not None:
-                self._receipt_timer.cancel()
+            self._flow.leave()
             try:
                 await self._end_operations()
-                await _cancelled(reading, *self._background)
+                await _cancelled(*self._background)
             finally:
-                self._leave_presence()  # now that nothing here can enter again
+                self._client.leave()  # now that nothing here can enter again
         return self._leave_code or WENT_WITHOUT_A_WORD
 
     async def _read(self) -> None:
-        while (event := await self._receive())["type"] == "websocket.receive":
-            try:
-                await self._handle(event.get("text"))
-            except Closed as closed:
-                self._end(closed)
-            except Exception:
-                logger.exception("A frame could not be handled")
-                self._end(Closed(TRY_AGAIN, "Internal error"))
-        self._leave_code = cast("int | None", event.get("code"))
+        """Handle frames until the client leaves or the socket is to be closed."""
+        self._reading = asyncio.current_task()
+        try:
+            while self._closed is None:
+                event = await self._receive()
+                if event["type"] != "websocket.receive":
+                    self._leave_code = cast("int | None", event.get("code"))
+                    return
+                await self._handle_frame(event.get("text"))
+        except asyncio.CancelledError:
+            # Ours, to stop waiting for a frame, unless somebody else has cancelled the task as well.
+            if self._closed is None or (self._reading is not None and self._reading.uncancel() > 0):
+                raise
+        finally:
+            self._reading = None
+
+    async def _handle_frame(self, text: str | None) -> None:
+        try:
+            await self._handle(text)
+        except Closed as closed:
+            self._end(closed)
+        except Exception:
+            logger.exception("A frame could not be handled")
+            self._end(Closed(TRY_AGAIN, "Internal error"))
 
     async def _handle(self, text: str | None) -> None:
         message = message_in(text)
         message_type = message.get("type")
-        handler = self._handlers.get(message_type) if isinstance(message_type, str) else None
+        handler = self._HANDLERS.get(message_type) if isinstance(message_type, str) else None
         if handler is None:
             raise Closed(BAD_REQUEST, "Unknown message type")
         if not self._is_receipt(message):
             await self._keep_pace()
-        await handler(message)
+        await handler(self, message)
 
     def _is_receipt(self, message: dict[str, Any]) -> bool:
         """Whether it is a pong that was asked for: a client sends as many as the server wants of it."""
-        return message["type"] == "pong" and self._window.awaits(_number_in(payload_of(message)))
+        return message["type"] == "pong" and self._flow.awaits(_number_in(payload_of(message)))
 
     async def _keep_pace(self) -> None:
         """Read on when the client may send another frame. It waits too, or is sent away where it would send on."""
@@ -224,28 +247,25 @@ class Socket:
         if self._init_received:
             raise Closed(TOO_MANY_INITS, "Too many initialisation requests")
         self._init_received = True
-        self.credentials = replace(self.credentials, authorization=authorization_in(payload_of(message)))
-        viewer = await self._viewer()
+        self._client.show(authorization_in(payload_of(message)))
+        viewer = await self._client.viewer()
         if viewer.key and not self._seats.take(f"viewer {viewer.key}", self._limits.sockets_per_viewer):
             raise Closed(TOO_MANY_SOCKETS, "You have too many sockets open: close some, or come back later")
-        self._acknowledged = True
-        await self._send({"type": "connection_ack"})
+        self._flow.is_acknowledged = True
+        self._flow.say({"type": "connection_ack"})
 
     async def handle_ping(self, message: dict[str, Any]) -> None:
         payload = payload_of(message)
-        await self._reply({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+        self._flow.reply({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
 
     async def handle_pong(self, message: dict[str, Any]) -> None:
         """A signed receipt; one for a ping that was never sent is heard and forgotten."""
-        number = _number_in(payload_of(message))
-        for operation_id, position in self._window.pong(number, self._loop.time()).items():
+        for operation_id, position in self._flow.pong(_number_in(payload_of(message))).items():
             if operation := self._operations.get(operation_id):
                 operation.progress.confirm(position)
-        self._confirmed.set()
-        self._confirmed = asyncio.Event()
 
     async def handle_subscribe(self, message: dict[str, Any]) -> None:
-        if not self._acknowledged:
+        if not self._flow.is_acknowledged:
             raise Closed(UNAUTHORIZED, "Unauthorized")
         operation_id = id_of(message)
         if self._draining:
@@ -258,7 +278,7 @@ class Socket:
             raise Closed(BAD_REQUEST, f"Invalid subscribe payload: {refusal.message}") from refusal
         if 0 < self._limits.socket_operations <= len(self._operations):
             refused = RateLimited(CROWDED_SECONDS, "Too many operations at once on this socket.")
-            await self._reply({"id": operation_id, "type": "error", "payload": [refusal_presented(refused)]})
+            self._flow.reply({"id": operation_id, "type": "error", "payload": [refusal_presented(refused)]})
             return
         progress = Progress(self._served.receipts)
         task = asyncio.create_task(self._operate(operation_id, request, progress))
@@ -266,7 +286,15 @@ class Socket:
 
     async def handle_complete(self, message: dict[str, Any]) -> None:
         if operation := self._retire(id_of(message), forget=True):
-            operation.task.cancel()
+            operation.stop()
+
+    _HANDLERS: ClassVar[dict[str, Callable[[Socket, dict[str, Any]], Awaitable[None]]]] = {
+        "connection_init": handle_connection_init,
+        "ping": handle_ping,
+        "pong": handle_pong,
+        "subscribe": handle_subscribe,
+        "complete": handle_complete,
+    }
 
     # Operations
 
@@ -274,7 +302,7 @@ class Socket:
         """Run one operation to its end, which the client is told unless it ended the operation itself."""
         with traced("Operation") as trace:
             try:
-                trace.status = await self._stream(operation_id, request, progress)
+                trace.status = await self._stream(operation_id, request, progress, trace)
             except Closed as closed:
                 trace.status = closed.code
                 self._end(closed)
@@ -283,60 +311,85 @@ class Socket:
                 logger.exception("An operation failed outside of its resolvers")
                 self._end(Closed(TRY_AGAIN, "Internal error"))
 
-    async def _stream(self, operation_id: str, request: OperationRequest, progress: Progress) -> str:
-        """Run one operation to its end; return how the client was told of that."""
-        viewer = await self._viewer()
+    async def _stream(self, operation_id: str, request: OperationRequest, progress: Progress, trace: Trace) -> str:
+        """Run one operation to its end, or a shared subscription to its beginning; return how the client was told."""
+        viewer = await self._client.viewer()
         progress.key = operation_key(viewer, operation_id, request)
         context = Context(
             viewer=viewer,
-            remember=self._remember,
-            forget=self._forget,
+            remember=self._client.remember,
+            forget=self._client.forget,
             address=self._address,
             hub=self._served.hub,
             progress=progress,
             on_lost=partial(self._lose, operation_id),
         )
+        if (shared := self._shared(request, context)) is not None:
+            return await self._follow(operation_id, shared, context, trace)
         async with aclosing(operate(self._served.schema, request, context)) as results:
             async for result in results:
                 _require_uninterrupted(result)
                 if is_request_error(result):
-                    await self._finish(operation_id, {"type": "error", "payload": _presented(result.errors)})
-                    return "error"
-                await self._send_next(operation_id, _execution_result(result), progress.position)
-        await self._finish(operation_id, {"type": "complete"})
-        return "complete"
+                    return await self._finish(operation_id, "error", _presented(result.errors))
+                next_ = {"id": operation_id, "type": "next", "payload": _execution_result(result)}
+                await self._flow.put(next_, operation_id, progress.position)
+        return await self._finish(operation_id, "complete")
 
-    async def _send_next(self, operation_id: str, payload: dict[str, Any], position: int | None) -> None:
-        """Send a result once there is room for it. Until then the log is the buffer, and the cursor waits."""
-        await self._room()
-        size = await self._send({"id": operation_id, "type": "next", "payload": payload})
-        self._window.sent(size, operation_id, position)
-        await self._ask_for_receipt()
-
-    async def _finish(self, operation_id: str, message: dict[str, Any]) -> None:
+    async def _finish(self, operation_id: str, how: str, payload: list[dict[str, Any]] | None = None) -> str:
         """Send an operation's last message, once there is room for it: until then it counts as running.
 
         Its id is free again before the client can know that it is.
         """
-        await self._room()
+        await self._flow.room()
         self._retire(operation_id, forget=True)
-        self._window.sent(await self._send({"id": operation_id, **message}))
-        await self._ask_for_receipt()
-
-    async def _room(self) -> None:
-        while self._window.is_full:
-            await self._confirmed.wait()
+        await self._flow.put({"id": operation_id, "type": how, **({} if payload is None else {"payload": payload})})
+        return how
 
     def _lose(self, operation_id: str, refusal: Exception) -> None:
         """End a subscription whose room may not be read any more: not one event after this."""
         if operation := self._retire(operation_id, forget=True):
-            operation.task.cancel()
+            operation.stop()
             errors = _presented([GraphQLError(str(refusal), original_error=refusal)])
-            self._soon(self._send({"id": operation_id, "type": "error", "payload": errors}))
+            self._flow.say({"id": operation_id, "type": "error", "payload": errors})
+
+    # Shared subscriptions
+
+    def _shared(self, request: OperationRequest, context: Context) -> Shared | None:
+        """What is shared, if it can be. What is faulty is not, and is refused as any other operation."""
+        schema: Any = self._served.schema
+        try:
+            document, _ = admitted(request, schema._schema, context.viewer)
+        except (GraphQLError, Refusal):
+            return None
+        return shared_in(document, request.variables)
+
+    async def _follow(self, operation_id: str, shared: Shared, context: Context, trace: Trace) -> str:
+        """Begin a shared subscription. What is refused is an error of the operation, as in any execution."""
+        note_operation(shared.operation_name)
+        fail = partial(self._fail, operation_id)
+        try:
+            live = await begun_live(shared, context, self._served.cohorts, self._flow, operation_id, fail, trace)
+        except Refused as refused:
+            return await self._finish(operation_id, "error", refused.payload)
+        except Interrupted as interrupted:
+            logger.error("A subscription could not begin", exc_info=interrupted)
+            raise _interrupted() from interrupted
+        except Refusal:
+            return "error"  # which was told by ``_lose``
+        self._operations[operation_id].live = live
+        live.member.go_on()
+        return ""
+
+    def _fail(self, operation_id: str, error: Exception) -> None:
+        """End the socket, since one of its subscriptions can't go on: the client comes back."""
+        logger.error("A subscription was interrupted", exc_info=error)
+        if (operation := self._operations.get(operation_id)) and operation.live is not None:
+            operation.live.trace.status = TRY_AGAIN
+        self._end(_interrupted())
 
     def _retire(self, operation_id: str, *, forget: bool) -> Operation | None:
         if operation := self._operations.pop(operation_id, None):
-            self._window.forget(operation_id)
+            self._flow.forget(operation_id)
             operation.progress.end(forget=forget)
         return operation
 
@@ -349,42 +402,10 @@ class Socket:
         """End what still runs: for good if the client left on purpose, else for it to come back to."""
         forget = self._leave_code in LEFT_ON_PURPOSE
         running = [self._retire(operation_id, forget=forget) for operation_id in list(self._operations)]
+        for operation in running:
+            if operation is not None:
+                operation.stop()
         await _cancelled(*(operation.task for operation in running if operation))
-
-    async def _reply(self, message: dict[str, Any]) -> None:
-        """Send what can't wait for room. Who goes on asking for it and confirms nothing is sent away."""
-        self._window.sent(await self._send(message))
-        if self._window.is_overrun:
-            raise Closed(TOO_MUCH_AT_ONCE, "Too much was asked for and not confirmed: come back")
-        await self._ask_for_receipt()
-
-    # Receipts
-
-    async def _ask_for_receipt(self) -> None:
-        if self._window.wants_receipt_now:
-            await self._ping()
-        elif self._receipt_timer is None:
-            self._receipt_timer = self._loop.call_later(self._pace.receipt_seconds, self._ping_later)
-
-    def _ping_later(self) -> None:
-        self._receipt_timer = None
-        if self._window.has_unreceipted:
-            self._soon(self._ping())
-
-    async def _ping(self) -> None:
-        number = self._window.ping(self._loop.time())
-        await self._send({"type": "ping", "payload": {"receipt": number}})
-
-    async def _watch_receipts(self) -> None:
-        """Ask for a sign of life where nothing else was asked for, and end a socket that gives none."""
-        while True:
-            await asyncio.sleep(self._pace.heartbeat_seconds / 4)
-            now, since = self._loop.time(), self._window.waiting_since
-            if since is not None:
-                if now - since >= (self._limits.socket_silence_seconds or NEVER_SECONDS):
-                    self._end(Closed(NO_RECEIPT, "Nothing was confirmed for too long: come back"))
-            elif self._acknowledged and now - self._window.pinged_at >= self._pace.heartbeat_seconds:
-                await self._ping()
 
     # The socket
 
@@ -398,56 +419,7 @@ class Socket:
         await self._finite_operations(self._pace.drain_seconds)
         self._end(Closed(SERVICE_RESTART, "Service restart: come back"))
 
-    # Who the client is
-
-    async def _viewer(self) -> Viewer:
-        """Who the client is now, asked anew for each operation: a session or an account may have ended meanwhile."""
-        rechecks = self._served.sockets.rechecks
-        viewer = await self._authenticated()
-        if viewer.key != self.viewer_key:
-            self._enter_presence(viewer)
-            self.rights = await in_database(rights_of, viewer) if viewer.is_staff else frozenset()
-            if self._served.sockets.rechecks != rechecks:  # perhaps after this was read, and before we were there
-                self._served.sockets.recheck(self.viewer_key or "")
-        self.stay_until(viewer.ends_at)
-        return viewer
-
-    async def _authenticated(self) -> Viewer:
-        shown = self.credentials
-        if shown.session_key is None and shown.authorization is None:
-            return NOBODY
-        try:
-            await keys_ready([token_in(shown.authorization)])
-            viewer = await in_database(authenticate, session_of(shown.session_key), shown.authorization)
-            note_viewer(viewer.key)
-            return viewer
-        except Refusal as refusal:
-            raise Closed(FORBIDDEN, f"Forbidden: {refusal.message}") from refusal
-
-    def _enter_presence(self, viewer: Viewer) -> None:
-        """Nobody may become somebody. Whoever was somebody stays that: what runs here was begun as that one."""
-        if self.viewer_key is not None or viewer.key is None:
-            raise Closed(FORBIDDEN, NO_LONGER)
-        self.viewer_key = viewer.key
-        self._served.sockets.enter(viewer.key, self)
-        self._served.hub.start()  # it is by the same broker that other processes tell of who ends
-
-    def _leave_presence(self) -> None:
-        if self._expiry_timer is not None:
-            self._expiry_timer.cancel()
-        if self.viewer_key is not None:
-            self._served.sockets.leave(self.viewer_key, self)
-
-    def stay_until(self, ends_at: datetime | None) -> None:
-        if self._expiry_timer is not None:
-            self._expiry_timer.cancel()
-        if ends_at is not None and self.viewer_key is not None:
-            seconds = (ends_at - timezone.now()).total_seconds()
-            self._expiry_timer = self._loop.call_later(
-                max(seconds, 0) + EXPIRY_SLACK_SECONDS, self._served.sockets.recheck, self.viewer_key
-            )
-
-    def forbid(self) -> None:
+    def _forbid(self) -> None:
         """End the socket, but let an answer that is on its way go first: that to ``logout`` is one."""
         self._soon(self._end_forbidden())
 
@@ -460,28 +432,23 @@ class Socket:
         if finite:
             await asyncio.wait(finite, timeout=seconds)
 
-    def _remember(self, viewer: Viewer) -> None:
-        if self.viewer_key is None:
-            self.credentials = replace(self.credentials, authorization=f"Bearer {viewer.token}")
-
-    def _forget(self) -> None:
-        if self.credentials.authorization is None and self.credentials.session_key is not None:
-            session_of(self.credentials.session_key).flush()
-
     def _check_init(self) -> None:
         if not self._init_received:
             self._end(Closed(INIT_TIMEOUT, "Connection initialisation timeout"))
 
     def _end(self, closed: Closed) -> None:
-        if not self._ending.done():
-            self._ending.set_result(closed)
+        """Let the socket be closed: by its own task, which waits for a frame, or is handling one."""
+        if self._closed is None:
+            self._closed = closed
+            self._flow.shut()
+            if self._reading is not None and self._reading is not asyncio.current_task():
+                self._reading.cancel()
 
-    async def _send(self, message: dict[str, Any]) -> int:
-        """Send a message of the protocol and return its size in bytes."""
-        text = json.dumps(message, separators=(",", ":"))
-        if not self._ending.done():
-            await self._send_event({"type": "websocket.send", "text": text, "bytes": None})
-        return len(text)
+    async def _close(self, closed: Closed) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self._flow.flushed()
+        await self._send_event({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
 
 
 def _number_in(payload: dict[str, Any] | None) -> int | None:
@@ -506,7 +473,11 @@ def _require_uninterrupted(result: Any) -> None:
     """Raise Closed when a subscription was interrupted: clients take an error and ``complete`` for a normal end, and
     come back only to a closed socket."""
     if any(isinstance(error.original_error, Interrupted) for error in result.errors or []):
-        raise Closed(TRY_AGAIN, "Interrupted: go on from the last cursor")
+        raise _interrupted()
+
+
+def _interrupted() -> Closed:
+    return Closed(TRY_AGAIN, "Interrupted: go on from the last cursor")
 
 
 def _presented(errors: list[GraphQLError] | None) -> list[dict[str, Any]]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import strawberry
 
 from rooms import selectors
 from rooms.exceptions import Refusal
 from rooms.feed import Entry, Follower
+from rooms.hub import Hub
+from rooms.models import Room
 from rooms.threads import in_database
 
-from .context import Info
-from .cursors import log_cursor, sequence_in
+from .context import Context, Info
+from .cursors import sequence_in
 from .errors import Interrupted
 from .ids import decode_id
 from .receipts import Progress
-from .types import MessageEvent, MessageEventKind
+from .types import MessageEvent, event_of
 
 
 @strawberry.type
@@ -31,31 +34,49 @@ class Subscription:
     async def messages(
         self, info: Info, room_id: strawberry.ID, after: str | None = None
     ) -> AsyncGenerator[MessageEvent, None]:
-        key = decode_id("Room", room_id, field="roomId")
-        sequence = None if after is None else sequence_in(after, key)
-        progress = info.context.progress
-        confirmed = await progress.recall() if progress else None
-        try:
-            following = await in_database(
-                selectors.room_to_follow,
-                viewer=info.context.viewer,
-                room_id=key,
-                after=sequence if confirmed is None else confirmed,
-            )
-        except Refusal:
-            raise
-        except Exception as error:
-            raise Interrupted from error
-        hub = info.context.hub
-        if hub is None:
-            raise RuntimeError("subscriptions are served where there is a hub")
-        if progress:
-            progress.begin(following.sequence)
-        room, viewer = following.room, info.context.viewer
-        follower = Follower(following.reader, viewer.key, room.access_version, info.context.on_lost)
-        entries = hub.follow(room.pk, following.sequence, room.sequence, follower)
+        begun = await begin(info.context, room_id, after)
+        entries = begun.hub.follow(begun.room.pk, begun.sequence, begun.room.sequence, begun.follower)
         # Returned, not yielded from: what was refused above is then an error of the operation, not its first event.
-        return _events(entries, room.pk, progress)
+        return _events(entries, begun.room.pk, info.context.progress)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """``follower`` may follow ``room``, and goes on from ``sequence``."""
+
+    hub: Hub
+    room: Room
+    sequence: int
+    follower: Follower
+
+
+async def begin(context: Context, room_id: str, after: str | None) -> Begun:
+    """Check access, and find where to go on from: what the client confirmed before, else ``after``, else the end.
+
+    Raises a refusal, or Interrupted.
+    """
+    key = decode_id("Room", room_id, field="roomId")
+    sequence = None if after is None else sequence_in(after, key)
+    progress, hub = context.progress, context.hub
+    if hub is None:
+        raise RuntimeError("subscriptions are served where there is a hub")
+    confirmed = await progress.recall() if progress else None
+    try:
+        following = await in_database(
+            selectors.room_to_follow,
+            viewer=context.viewer,
+            room_id=key,
+            after=sequence if confirmed is None else confirmed,
+        )
+    except Refusal:
+        raise
+    except Exception as error:
+        raise Interrupted from error
+    if progress:
+        progress.begin(following.sequence)
+    room = following.room
+    follower = Follower(following.reader, context.viewer.key, room.access_version, context.on_lost)
+    return Begun(hub, room, following.sequence, follower)
 
 
 async def _events(
@@ -66,17 +87,8 @@ async def _events(
             async for entry in entries:
                 if progress:
                     progress.position = entry.sequence
-                yield _event(room_id, entry)
+                yield event_of(room_id, entry)
     except Refusal:
         raise
     except Exception as error:
         raise Interrupted from error
-
-
-def _event(room_id: int, entry: Entry) -> MessageEvent:
-    return MessageEvent(
-        cursor=log_cursor(room_id, entry.sequence),
-        sequence=entry.sequence,
-        kind=MessageEventKind(entry.kind),
-        message=entry.message,
-    )

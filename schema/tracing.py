@@ -30,11 +30,17 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 @dataclass
 class Trace:
-    """``status`` is of HTTP, or the code that a socket closed with, or how its operation ended."""
+    """``status`` is of HTTP, or the code that a socket closed with, or how its operation ended.
+
+    ``is_left_open``: what is traced goes on without its task, and ``finish`` writes the line.
+    """
 
     viewer: str = "nobody"
     operation: str = ""
     status: str | int = ""
+    is_left_open: bool = False
+    began: float = 0.0
+    request_id: str = ""
 
 
 _trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
@@ -62,10 +68,8 @@ def traced(what: str) -> Iterator[Trace]:
 
     Within, ``note_viewer`` and ``note_operation`` say more of it.
     """
-    trace = Trace()
-    begin_request()
+    trace = Trace(request_id=begin_request(), began=time.monotonic())
     before = _trace.set(trace)
-    began = time.monotonic()
     try:
         yield trace
     except asyncio.CancelledError:
@@ -76,7 +80,15 @@ def traced(what: str) -> Iterator[Trace]:
         raise
     finally:
         _trace.reset(before)
-        _write(what, trace, time.monotonic() - began)
+        if not trace.is_left_open:
+            finish(what, trace)
+
+
+def finish(what: str, trace: Trace) -> None:
+    """Write the line about what was traced."""
+    seconds = round(time.monotonic() - trace.began, 6)
+    fields = {name: getattr(trace, name) for name in FIELDS if name != "seconds"} | {"seconds": seconds}
+    logger.info("%s %s by %s: %s", what, trace.operation or "without a name", trace.viewer, trace.status, extra=fields)
 
 
 def note_viewer(key: str | None) -> None:
@@ -91,13 +103,8 @@ def note_operation(name: str | None) -> None:
 
 
 class RequestIdFilter(logging.Filter):
-    """Give every record that passes a ``request_id``."""
+    """Give every record that passes a ``request_id``: its own, or that of what is served where it was written."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = request_id.get()
+        record.request_id = getattr(record, "request_id", "") or request_id.get()
         return True
-
-
-def _write(what: str, trace: Trace, seconds: float) -> None:
-    fields = {**vars(trace), "seconds": round(seconds, 6)}
-    logger.info("%s %s by %s: %s", what, trace.operation or "without a name", trace.viewer, trace.status, extra=fields)

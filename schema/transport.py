@@ -18,11 +18,14 @@ from rooms.hub import Hub
 from .addresses import client_address, network_of
 from .census import Census
 from .closing import FORBIDDEN, SUBPROTOCOL_NOT_ACCEPTABLE, TOO_MANY_SOCKETS
+from .cohorts import Cohorts
+from .identities import Identities
 from .limits import Pace, SocketLimits
 from .origins import is_allowed_host, is_trusted_origin
+from .pacemaker import Pacemaker
 from .presence import OpenSockets
 from .receipts import Receipts
-from .socket import Drain, Socket
+from .socket import Socket
 
 PROTOCOL = "graphql-transport-ws"
 
@@ -31,7 +34,7 @@ PROTOCOL = "graphql-transport-ws"
 class Transport:
     """The ASGI application. ``hub`` brings what subscriptions follow, ``receipts`` remembers what clients confirmed.
 
-    ``limits`` are those of the settings; ``census`` counts the open sockets.
+    ``limits`` are those of the settings; ``census`` counts the open sockets. ``pacemaker`` asks at the ``pace``.
     """
 
     schema: BaseSchema
@@ -41,6 +44,12 @@ class Transport:
     pace: Pace = field(default_factory=Pace)
     census: Census = field(default_factory=Census)
     sockets: OpenSockets = field(default_factory=OpenSockets)
+    identities: Identities = field(default_factory=Identities)
+    cohorts: Cohorts = field(default_factory=Cohorts)
+    pacemaker: Pacemaker = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pacemaker", Pacemaker(self.pace))
 
     async def __call__(self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()  # websocket.connect
@@ -67,9 +76,7 @@ class Transport:
             else:
                 await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
                 session_key = _session_key(headers.get("cookie", "")) if "origin" in headers else None
-                drain: Drain | None = extensions.get("salas.drain")
-                waits = "salas.backpressure" in extensions
-                await Socket(self, session_key, address, drain, seats, waits, receive, send).run()
+                await Socket(self, session_key, address, extensions, seats, receive, send).run()
 
 
 async def refuse(_scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -13,6 +13,7 @@ from strawberry import Parent
 
 from rooms import models, selectors
 from rooms.exceptions import BadUserInput
+from rooms.feed import Entry
 from rooms.identity import Viewer as RoomsViewer
 from rooms.selectors import Slice, Span
 from rooms.threads import in_database
@@ -195,6 +196,16 @@ class MessageEvent:
     )
     kind: MessageEventKind
     message: Message = strawberry.field(description="The message as it is now.")
+
+
+def event_of(room_id: int, entry: Entry) -> MessageEvent:
+    """The entry as clients see it, with the object behind the type as its message."""
+    return MessageEvent(
+        cursor=log_cursor(room_id, entry.sequence),
+        sequence=entry.sequence,
+        kind=MessageEventKind(entry.kind),
+        message=entry.message,
+    )
 
 
 @strawberry.type(description="Who the server takes you for.")

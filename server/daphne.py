@@ -2,8 +2,9 @@
 meant, and which reads no more from the network than its applications take.
 
 What it is: subclasses of Daphne's server and socket. To an application all is as under Daphne, and a WebSocket scope
-has three extensions: ``salas.drain``; ``salas.backpressure``, which says that a client can send no more while the
-application doesn't read; and ASGI's ``websocket.http.response``, to answer a handshake with other than 403.
+has four extensions: ``salas.drain``; ``salas.backpressure``, which says that a client can send no more while the
+application doesn't read; ``salas.frames``, to put texts on the wire at once; and ASGI's ``websocket.http.response``, to
+answer a handshake with other than 403.
 Concurrency: the reactor's event loop, which runs in the main thread; ``drain`` may be called from a signal handler.
 Lifecycle: ``run`` returns when a drain is over.
 Invariants: every TCP connection is in ``_transports`` while it is open. A socket whose application has ended is closed.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -97,7 +98,12 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         if scope["type"] != "websocket":
             return super().create_application(protocol, scope)
         notice, offer = self._timetable.offer()
-        extensions = {EXTENSION: offer, "salas.backpressure": {}, "websocket.http.response": {}}
+        extensions = {
+            EXTENSION: offer,
+            "salas.backpressure": {},
+            "salas.frames": {"write": protocol.write_texts},
+            "websocket.http.response": {},
+        }
         protocol.inbox = Inbox(self.limits.socket_inbound_frames, self.limits.body_bytes, protocol.read_on)
         application = self.application(
             scope={"asgi": {"version": "3.0"}, **scope, "extensions": extensions},
@@ -184,6 +190,15 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         return [each for each, details in self.connections.items() if "disconnected" not in details]
 
 
+def text_header(size: int) -> bytes:
+    """What stands before a text of ``size`` bytes: final, opcode 1, not masked (RFC 6455, section 5.2)."""
+    if size < 126:
+        return bytes((0x81, size))
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
+
+
 def _is_running(application: asyncio.Future[Any] | None) -> bool:
     return application is not None and not application.done()
 
@@ -260,6 +275,27 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
         if self.state == self.STATE_OPEN:
             super().onMessage(payload, isBinary)
+
+    # What goes out
+
+    def write_texts(self, texts: Sequence[bytes]) -> None:
+        """Send messages, each a text in UTF-8, at once: the ASGI extension ``salas.frames``.
+
+        What the kernel does not take is left to Twisted, with what comes after it. Nothing is sent on a closed socket.
+        """
+        if self.state != self.STATE_OPEN:
+            return
+        frames = b"".join([part for text in texts for part in (text_header(len(text)), text)])
+        transport = self.transport
+        if transport.dataBuffer or transport._tempDataBuffer:
+            transport.write(frames)
+            return
+        try:
+            taken = transport.socket.send(frames)
+        except OSError:  # full, or gone: Twisted finds out which
+            taken = 0
+        if taken < len(frames):
+            transport.write(frames[taken:])
 
     # Its end
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import aclosing
 from unittest.mock import patch
 
@@ -55,10 +56,14 @@ class Follower:
         return self.heard != wanted[: len(self.heard)] or not self.was_ended
 
 
-class Schedule:
-    """One random course of events, the same for the same seed."""
+Make = Callable[[str, Hub, int, FakeLog, random.Random], Follower]
 
-    def __init__(self, seed: int) -> None:
+
+class Schedule:
+    """One random course of events, the same for the same seed. ``make`` makes the followers."""
+
+    def __init__(self, seed: int, make: Make = Follower) -> None:
+        self.make = make
         self.chance = random.Random(seed)
         self.log = FakeLog(pause=self._pause)
         self.broker = FakeBroker()
@@ -98,7 +103,7 @@ class Schedule:
         name = f"follower {self.names}"
         self.names += 1
         cursor = self.chance.randint(0, self.log.head)
-        self.followers.append(Follower(name, self.hub, cursor, self.log, self.chance))
+        self.followers.append(self.make(name, self.hub, cursor, self.log, self.chance))
 
     def shut(self) -> None:
         """Shut somebody out; that it is announced may be lost, or come much later."""
@@ -161,10 +166,10 @@ class Schedule:
         return [f"after {one.cursor}: {one.heard} (to {one.last})" for one in self.followers if one.is_wronged(head)]
 
 
-async def failures(seeds: range) -> dict[int, list[str]]:
+async def failures(seeds: range, make: Make = Follower) -> dict[int, list[str]]:
     found = {}
     for seed in seeds:
-        schedule = Schedule(seed)
+        schedule = Schedule(seed, make)
         await schedule.run()
         if missed := schedule.missed():
             found[seed] = missed

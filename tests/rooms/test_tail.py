@@ -54,3 +54,34 @@ async def test_does_not_wake_who_waits_for_more() -> None:
     assert not waiting.done()
     tail.append(2, "b")
     await waiting
+
+
+async def test_tells_its_listeners_once_however_many_items_have_come() -> None:
+    tail = tail_of()
+    heads: list[int] = []
+    tail.listen(lambda: heads.append(tail.head))
+    tail.append(1, "a")
+    tail.append(2, "b")
+    assert heads == [], "not from within"
+    await asyncio.sleep(0)
+    tail.append(3, "c")
+    await asyncio.sleep(0)
+    assert heads == [2, 3]
+
+
+async def test_tells_nobody_who_has_gone_meanwhile() -> None:
+    tail = tail_of()
+    told: list[str] = []
+
+    def first() -> None:
+        told.append("first")
+        tail.unlisten(second)
+
+    def second() -> None:
+        told.append("second")
+
+    tail.listen(first)
+    tail.listen(second)
+    tail.append(1, "a")
+    await asyncio.sleep(0)
+    assert told == ["first"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, cast
+from unittest.mock import AsyncMock, patch
 from uuid import uuid4
 
 from asgiref.typing import WebSocketScope
@@ -15,7 +16,9 @@ from django.core.cache.backends.locmem import LocMemCache
 from config.limits import Limits
 from rooms.feed import Log
 from rooms.hub import Hub
+from rooms.identity import Viewer
 from schema.census import Census
+from schema.identities import Identities
 from schema.limits import Pace
 from schema.presence import OpenSockets
 from schema.receipts import Receipts
@@ -107,6 +110,12 @@ class Socket:
 
     async def asgi_send(self, event: Any) -> None:
         await self._to_client.put(event)
+
+
+def recognised(*viewers: Viewer | Exception) -> AbstractContextManager[object]:
+    """Within, clients are found to be these, one after the other; the only one again and again."""
+    found: Any = {"return_value": viewers[0]} if len(viewers) == 1 else {"side_effect": viewers}
+    return patch.object(Identities, "viewer_of", AsyncMock(**found))
 
 
 @asynccontextmanager

@@ -29,14 +29,14 @@ from rooms.log import DatabaseLog
 from rooms.models import Guest, Identity, Session, Token
 from rooms.threads import in_database
 from rooms.tokens import digest_of, issue_token, viewer_by_token
-from schema import presence
-from schema import socket as socket_module
+from schema import identities, presence
 from schema.closing import FORBIDDEN
-from schema.context import Credentials, authenticate, authenticate_all
+from schema.context import Credentials, authenticate_all
 from schema.cursors import log_cursor
 from schema.ids import encode_id
 from schema.presence import OpenSockets
 from schema.receipts import Receipts
+from schema.recognition import Recognition
 from tests.people import PASSWORD, make_guest, make_room, send
 from tests.provider import jwt_settings, write
 from tests.rooms.admin_pages import run_action
@@ -499,7 +499,7 @@ async def test_one_whose_session_was_prolonged_stays_and_is_asked_again(rosa: Us
     async with opened(headers=headers, sockets=sockets) as socket:
         await socket.init()
         asked: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        with patch.object(socket_module.Socket, "stay_until", lambda _, ends_at: asked.set_result(ends_at)):
+        with patch.object(Recognition, "stay_until", lambda _, ends_at: asked.set_result(ends_at)):
             later = timezone.now() + timedelta(days=60)
             await in_database(Session.objects.update, expire_date=later)
             sockets.recheck(f"user:{rosa.pk}")
@@ -533,13 +533,13 @@ async def test_what_is_announced_while_one_comes_in_is_not_missed(rosa: User, so
     _, payload = await by_token(rosa)
     loop = asyncio.get_running_loop()
 
-    def slowly(*args: Any) -> Any:
-        viewer = authenticate(*args)
+    def slowly(shown: Any) -> Any:
+        (viewer,) = authenticate_all(shown)
         Token.objects.all().delete()
         loop.call_soon_threadsafe(sockets.recheck, viewer.key or "")
-        return viewer
+        return [viewer]
 
-    with patch.object(socket_module, "authenticate", slowly):
+    with patch.object(identities, "authenticate_all", slowly):
         async with opened(sockets=sockets) as socket:
             await socket.send(type="connection_init", payload=payload)
             assert await socket.closed() == FORBIDDEN

@@ -21,7 +21,7 @@ from schema.closing import TOO_MANY_SOCKETS, TOO_MUCH_AT_ONCE
 from schema.limits import Pace
 
 from .loops import SkippingLoop, run_skipping
-from .sockets import Ended, Socket, opened
+from .sockets import Ended, Socket, opened, recognised
 
 QUERY = "{ viewer { isAuthenticated } }"
 ONE, OTHER = "192.0.2.1", "192.0.2.2"
@@ -269,8 +269,7 @@ async def test_a_viewer_s_socket_too_many_is_sent_away_and_harms_no_other() -> N
     ana, rui = (Viewer(guest=Guest(pk=number, display_name="x")) for number in (1, 2))
     async with AsyncExitStack() as stack:
         one, other, third, somebody_else, nobody = await crowd(stack, census, limits, *[ONE] * 5)
-        viewers = [ana, ana, ana, rui, NOBODY]
-        with patch.object(socket_module, "authenticate", side_effect=viewers):
+        with recognised(ana, ana, ana, rui, NOBODY):
             for socket in (one, other):
                 await socket.init({"authorization": "Bearer x"})
             await third.send(type="connection_init", payload={"authorization": "Bearer x"})

@@ -17,7 +17,6 @@ from rooms.exceptions import Forbidden
 from rooms.identity import Viewer
 from rooms.models import Guest, Room
 from rooms.selectors import Following, Reader
-from schema import socket as socket_module
 from schema.closing import NO_RECEIPT, SERVICE_RESTART, TRY_AGAIN
 from schema.cursors import log_cursor
 from schema.ids import encode_id
@@ -28,7 +27,7 @@ from schema.socket import Drain
 from tests.rooms.fakes import FakeBroker, FakeLog, run_loop
 
 from .loops import SkippingLoop, run_skipping
-from .sockets import Socket, opened
+from .sockets import Socket, opened, recognised
 
 FOLLOW = "subscription ($roomId: ID!, $after: String) { messages(roomId: $roomId, after: $after) { sequence cursor } }"
 
@@ -63,7 +62,7 @@ async def receipts() -> AsyncIterator[Receipts]:
 @pytest.fixture
 def known() -> Iterator[None]:
     """Whoever connects is the same guest."""
-    with patch.object(socket_module, "authenticate", return_value=Viewer(guest=Guest(pk=1))):
+    with recognised(Viewer(guest=Guest(pk=1))):
         yield
 
 

@@ -17,6 +17,7 @@ from strawberry.extensions import SchemaExtension
 from rooms.exceptions import Unauthenticated
 from rooms.identity import NOBODY, Viewer
 from rooms.models import Guest
+from schema import identities
 from schema import socket as socket_module
 from schema.closing import (
     BAD_REQUEST,
@@ -28,11 +29,13 @@ from schema.closing import (
     TRY_AGAIN,
     UNAUTHORIZED,
 )
+from schema.limits import Pace
 from schema.operations import Moderation
+from schema.presence import OpenSockets
 from schema.schema import schema
 
 from .loops import SkippingLoop, run_skipping
-from .sockets import Ended, opened
+from .sockets import Ended, opened, recognised
 
 QUERY = "{ viewer { isAuthenticated } }"
 ANSWER = {
@@ -422,16 +425,16 @@ async def test_a_binary_frame_ends_the_socket() -> None:
 
 async def test_a_bug_leaves_no_mute_socket(caplog: pytest.LogCaptureFixture) -> None:
     async with opened() as socket:
-        with patch.object(socket_module, "authenticate", side_effect=ZeroDivisionError("bug")):
+        with patch.object(identities, "authenticate_all", side_effect=ZeroDivisionError("bug")):
             await socket.send(type="connection_init", payload={"authorization": "Bearer x"})
             assert await socket.closed() == TRY_AGAIN
     assert "ZeroDivisionError: bug" in caplog.text
 
 
-async def test_who_one_is_is_asked_anew_for_each_operation() -> None:
+async def test_who_one_is_is_asked_anew_for_what_comes_later() -> None:
     ana = Viewer(guest=Guest(pk=1, display_name="Ana"))
-    async with opened() as socket:
-        with patch.object(socket_module, "authenticate", side_effect=[NOBODY, ana, ana, Unauthenticated()]):
+    async with opened(pace=Pace(identity_seconds=0)) as socket:
+        with recognised(NOBODY, ana, ana, Unauthenticated()):
             await socket.init({"authorization": "Bearer x"})
             for _ in range(2):
                 await socket.subscribe("1", "{ viewer { displayName } }")
@@ -441,10 +444,24 @@ async def test_who_one_is_is_asked_anew_for_each_operation() -> None:
             assert await socket.closed() == FORBIDDEN
 
 
+async def test_who_one_is_is_not_asked_again_within_a_second_unless_something_was_heard() -> None:
+    ana, sockets = Viewer(guest=Guest(pk=1, display_name="Ana")), OpenSockets()
+    async with opened(sockets=sockets, pace=Pace(identity_seconds=60)) as socket:
+        with recognised(ana, Unauthenticated()):
+            await socket.init({"authorization": "Bearer x"})
+            for _ in range(2):
+                await socket.subscribe("1", "{ viewer { displayName } }")
+                assert (await socket.receive())["payload"]["data"]["viewer"]["displayName"] == "Ana"
+                await socket.receive()
+            sockets.recheck("guest:2")
+            await socket.subscribe("1", "{ viewer { displayName } }")
+            assert await socket.closed() == FORBIDDEN
+
+
 async def test_somebody_does_not_become_somebody_else() -> None:
     ana, rui = Viewer(guest=Guest(pk=1, display_name="Ana")), Viewer(guest=Guest(pk=2, display_name="Rui"))
-    async with opened() as socket:
-        with patch.object(socket_module, "authenticate", side_effect=[ana, rui]):
+    async with opened(pace=Pace(identity_seconds=0)) as socket:
+        with recognised(ana, rui):
             await socket.init({"authorization": "Bearer x"})
             await socket.subscribe("1", QUERY)
             assert await socket.closed() == FORBIDDEN

@@ -68,8 +68,8 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
             await echo(receive, send)
         case [_, "heeds"]:
             await heed(scope, receive, send)
-        case [_, "deaf"]:
-            await asyncio.gather(scope["extensions"]["salas.drain"]["began"].wait(), echo(receive, send))
+        case [_, "deaf" | "frames"]:
+            await extended(scope, receive, send)
         case [_, "close", code, reason]:
             await send({"type": "websocket.close", "code": int(code), "reason": reason})
         case [_, "raises"]:
@@ -86,6 +86,25 @@ async def echo(receive: Any, send: Any) -> None:
     while (event := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": event["text"]})
     tell(f"disconnected with {event['code']}")
+
+
+async def extended(scope: Any, receive: Any, send: Any) -> None:
+    """Use one of the extensions."""
+    if scope["path"] == "/deaf":
+        await asyncio.gather(scope["extensions"]["salas.drain"]["began"].wait(), echo(receive, send))
+    else:
+        await write_frames(scope["extensions"]["salas.frames"]["write"], receive, send)
+
+
+async def write_frames(write: Any, receive: Any, send: Any) -> None:
+    """Write texts of the sizes asked for, all in one call and before ASGI's own; then go on after the close."""
+    sizes = [int(size) for size in (await receive())["text"].split()]
+    write([b"%d" % (size % 10) * size for size in sizes])
+    await send({"type": "websocket.send", "text": "that was all"})
+    write([b"and this"])
+    await send({"type": "websocket.close", "code": 4000})
+    write([b"but not this"])
+    tell("wrote after the close")
 
 
 async def heed(scope: Any, receive: Any, send: Any) -> None:

@@ -1,0 +1,40 @@
+"""Who clients are, looked up for many at a time: who asks meanwhile goes with others in the next turn.
+
+Concurrency: one event loop.
+Invariants: what is answered was read after it was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rooms.batches import Batches
+from rooms.exceptions import Unauthenticated
+from rooms.identity import NOBODY, Viewer
+from rooms.provider import keys_ready
+from rooms.threads import in_database
+
+from .context import NOT_VALID, Credentials, authenticate_all, token_in
+
+AT_ONCE = 200
+
+
+class Identities:
+    """Those of a process."""
+
+    def __init__(self) -> None:
+        self._batches: Batches[Credentials, Viewer] = Batches(_viewers_of, max_size=AT_ONCE)
+
+    async def viewer_of(self, shown: Credentials) -> Viewer:
+        """As ``authenticate``: NOBODY without credentials. Raises Unauthenticated for a bearer token not in force."""
+        if shown.session_key is None and shown.authorization is None:
+            return NOBODY
+        viewer = await self._batches.do(shown)
+        if shown.authorization is not None and not viewer.is_authenticated:
+            raise Unauthenticated(NOT_VALID)
+        return viewer
+
+
+async def _viewers_of(shown: Sequence[Credentials]) -> Sequence[Viewer]:
+    await keys_ready([token_in(each.authorization) for each in shown])
+    return await in_database(authenticate_all, shown)
