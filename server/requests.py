@@ -1,7 +1,8 @@
 """HTTP connections that say what they have to say in time, and no more than is taken.
 
 What it is: Twisted's channel with a deadline for each request's headers and one for its body, and Daphne's request
-which keeps no more of a body than it may. Who is late or sends too much is told so, and no application hears of it.
+which keeps no more of a body than it may. Who is late, sends too much, or what is no HTTP is told so, in JSON, and no
+application hears of it.
 Concurrency: the reactor's event loop.
 Invariants: while something is expected of the peer there is a deadline. What was refused reaches no application.
 Dependencies: the calls by which Twisted's ``HTTPChannel`` goes through a request.
@@ -19,7 +20,7 @@ from daphne.server import twisted_loop
 from twisted.internet.protocol import connectionDone
 from twisted.web import http
 
-LINGER_SECONDS = 2.0  # in which a peer that is still sending can read why that is in vain
+LINGER_SECONDS = 2.0  # in which a peer that is still sending can read why that is in vain, and as many to take the end
 
 
 class Channel(http.HTTPChannel):
@@ -33,6 +34,8 @@ class Channel(http.HTTPChannel):
         self._expect(self._limits.handshake_seconds)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self._refused:
+            return
         if self._deadline is None and not self._handlingRequest:  # the next request begins
             self._expect(self._limits.handshake_seconds)
         super().dataReceived(data)  # type: ignore[no-untyped-call]
@@ -50,6 +53,13 @@ class Channel(http.HTTPChannel):
         if not self._refused:
             self._expect(0)
             super().allContentReceived()  # type: ignore[no-untyped-call]
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
+        message = f"A line of a request's head has at most {self.MAX_LENGTH} bytes."
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message, field="head")
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
+        self._refuse(HTTPStatus.BAD_REQUEST, "This is no request of HTTP/1.1.", field="head")
 
     def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802
         self._expect(0)
@@ -75,7 +85,7 @@ class Channel(http.HTTPChannel):
     def _is_late(self) -> None:
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive.")
 
-    def _refuse(self, status: HTTPStatus, message: str) -> None:
+    def _refuse(self, status: HTTPStatus, message: str, *, field: str = "body") -> None:
         """Answer, and read on for a moment without keeping anything: a connection that is closed while the peer sends
         takes the answer with it."""
         if self._refused:
@@ -83,12 +93,13 @@ class Channel(http.HTTPChannel):
         self._expect(0)
         self._refused = True
         transport: Any = self.transport
-        body = json.dumps({"errors": [{"message": message, "extensions": {"code": "BAD_USER_INPUT", "field": "body"}}]})
+        body = json.dumps({"errors": [{"message": message, "extensions": {"code": "BAD_USER_INPUT", "field": field}}]})
         transport.write(
             f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
         )
-        twisted_loop.call_later(LINGER_SECONDS, transport.abortConnection)  # does nothing where it is gone
+        twisted_loop.call_later(LINGER_SECONDS, transport.loseConnection)  # each does nothing where it is gone
+        twisted_loop.call_later(2 * LINGER_SECONDS, transport.abortConnection)
 
 
 class Request(http_protocol.WebRequest):  # type: ignore[misc]

@@ -147,6 +147,42 @@ async def test_a_deadline_is_for_who_speaks_and_not_for_who_waits(hasty: Served)
         assert (await client.post("/", content=b"x" * 1_000)).status_code == 200
 
 
+# What is no request
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"NONSENSE\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),
+        (b"POST / HTTP/9.9\r\n\r\n", 400),
+        (b"POST /\x00 HTTP/1.1\r\n\r\n", 400),
+        (b"GET /?query=\xff HTTP/1.1\r\n\r\n", 400),
+        (HEADERS + b"Nonsense\r\nX: y\r\n\r\n", 400),
+        (HEADERS + b"X: \x00\r\n\r\n", 400),
+        (HEADERS + b"Content-Length: x\r\n\r\n", 400),
+        (HEADERS + b"Content-Length: -1\r\n\r\n", 400),
+        (HEADERS + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (HEADERS + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (HEADERS + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+        (HEADERS + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (HEADERS + b"X: y\r\n" * 600 + b"\r\n", 400),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\n\r\n", 431),
+        (HEADERS + b"X: " + b"y" * 20_000 + b"\r\n\r\n", 431),
+    ],
+    ids=lambda it: it[:60] if isinstance(it, bytes) else None,
+)
+async def test_what_is_no_request_is_told_so_in_json(served: Served, said: bytes, status: int) -> None:
+    heard_before = served.log.count("heard")
+    async with peer(served, said, HEADERS + b"\r\n") as odd:
+        assert refusal(await odd.answer()) == (status, "close", "BAD_USER_INPUT")
+    async with httpx.AsyncClient(base_url=served.url) as client:
+        await client.get("/")
+    await served.logged("heard", times=heard_before + 1)
+    assert served.log.count("heard") == heard_before + 1
+
+
 @pytest.mark.end_to_end
 async def test_a_socket_that_is_open_has_no_deadline(hasty: Served) -> None:
     async with connect(f"{hasty.websocket_url}/ignores") as socket:
