@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 
 from schema.tracing import FIELDS
 
@@ -23,7 +23,10 @@ DATABASE_MODULES = ("django.db", "psycopg", "sqlite3")
 
 
 class DiscreetFormatter(logging.Formatter):
-    """For people: a line, and below it the traceback if there is one."""
+    """For people: a line, and below it the traceback if there is one.
+
+    Of what a client did, such as naming another server, the line says all: anybody could fill the log with more.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         record.exc_text = None  # another handler's formatter may have left its own
@@ -34,6 +37,8 @@ class DiscreetFormatter(logging.Formatter):
         return super().formatMessage(record) + (f" [{request_id}]" if request_id else "")
 
     def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802
+        if isinstance(ei[1], SuspiciousOperation):
+            return ""
         return "\n".join(_described(error) for error in reversed(list(_chain(ei[1]))))
 
 
@@ -51,8 +56,8 @@ class JsonFormatter(DiscreetFormatter):
         written |= {
             name: value for name, value in found.items() if isinstance(value, str | int | float) and value != ""
         }
-        if record.exc_info:
-            written["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and (told := self.formatException(record.exc_info)):
+            written["exception"] = told
         return json.dumps(written, ensure_ascii=False)
 
 

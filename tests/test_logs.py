@@ -8,7 +8,7 @@ import sys
 
 import psycopg
 import pytest
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 from django.db import DataError, IntegrityError
 
 from config.logs import DiscreetFormatter, JsonFormatter, logging_settings
@@ -63,6 +63,14 @@ def test_what_led_to_an_error_is_told_first() -> None:
     written = json.loads(JsonFormatter().format(record(error)))["exception"]
     assert written.index("ValueError: first") < written.index("RuntimeError: second")
     assert "test_logs.py" in written
+
+
+@pytest.mark.parametrize("formatter", [DiscreetFormatter("%(message)s"), JsonFormatter()], ids=["plain", "json"])
+def test_what_a_client_did_is_told_in_a_line(formatter: logging.Formatter) -> None:
+    written = formatter.format(record(DisallowedHost("evil.example")))
+    assert "It failed" in written
+    assert "Traceback" not in written
+    assert "\n" not in written
 
 
 def test_a_form_that_there_is_not_is_named() -> None:
