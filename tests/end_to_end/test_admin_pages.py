@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from playwright.async_api import Page, expect
 
-from tests.people import make_guest, make_member, make_room, send
+from rooms.models import AuditEntry
+from tests.people import ban, make_guest, make_member, make_room, send
 from tests.plugins.browser import NewPage
 from tests.services.salas import Salas
 
@@ -15,6 +16,10 @@ PAGES = [
     "rooms/member/",
     "rooms/guest/",
     "rooms/message/",
+    "rooms/ban/",
+    "rooms/auditentry/",
+    "rooms/token/",
+    "rooms/identity/",
     "auth/user/",
     "auth/user/add/",
     "auth/group/add/",
@@ -35,7 +40,10 @@ async def log_in(page: Page, server: Salas, name: str) -> None:
 async def test_every_kind_of_page(embedded_server: Salas, new_page: NewPage) -> None:
     room = await embedded_server.acall(make_room, name="Books")
     await embedded_server.acall(make_member, room)
-    message = (await embedded_server.acall(lambda: send(make_guest(room), room))).message
+    guest = await embedded_server.acall(make_guest, room)
+    message = (await embedded_server.acall(send, guest, room)).message
+    await embedded_server.acall(ban, guest, room)
+    act = await embedded_server.acall(AuditEntry.objects.get, member=message.author)
     await embedded_server.acall(lambda: User.objects.create_superuser("pages", password=PASSWORD))
     page = await new_page()
     await log_in(page, embedded_server, "pages")
@@ -45,6 +53,7 @@ async def test_every_kind_of_page(embedded_server: Salas, new_page: NewPage) -> 
         f"rooms/guest/{message.author.guest_id}/change/",
         f"rooms/message/{message.pk}/change/",
         f"rooms/message/{message.pk}/delete/",
+        f"rooms/auditentry/{act.pk}/change/",
     ]
     for path in [*PAGES, *changes]:
         await page.goto(f"{embedded_server.url}/admin/{path}")
