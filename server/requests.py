@@ -116,6 +116,12 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         if self.channel is not None:
             self.channel.persistent = False
 
+    def check_timeouts(self) -> None:
+        """Look only at what is not over. To end that again may raise, after which Daphne never looks again; and where it
+        has become a WebSocket, it would write a response there."""
+        if "disconnected" not in self.server.connections[self]:
+            super().check_timeouts()
+
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
         """Say as plain text what Daphne has a page for: no application puts its headers on that."""
         headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]

@@ -6,7 +6,12 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
+from unittest.mock import patch
+
+from daphne.server import Server
 
 released = asyncio.Event()
 
@@ -34,6 +39,10 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
         case "/forever":
             tell("waits")
             tell((await receive())["type"])
+        case "/begins":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"a beginning", "more_body": True})
+            await asyncio.Event().wait()
         case "/deaf":
             tell("waits")
             await asyncio.Event().wait()
@@ -60,8 +69,8 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] != "/undecided":
         await send({"type": "websocket.accept"})
     match scope["path"].split("/"):
-        case [_, "ignores" | "later" as when]:
-            await (released.wait() if when == "later" else asyncio.sleep(0))
+        case [_, "ignores" | "later" | "old" as when]:
+            await waits[when]()
             await echo(receive, send)
         case [_, "undecided"]:
             tell("thinks")
@@ -74,6 +83,25 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.close", "code": int(code), "reason": reason})
         case [_, "raises"]:
             raise RuntimeError("a bug")
+
+
+async def grow_old() -> None:
+    """Return once the server has looked, two days later, for what has been there too long."""
+    looked, look, now = asyncio.Event(), Server.timeout_checker, time.time
+
+    def look_and_tell(server: Server) -> None:
+        look(server)
+        looked.set()
+
+    with patch.object(Server, "timeout_checker", look_and_tell), patch("time.time", lambda: now() + 2 * 86_400):
+        await looked.wait()
+
+
+waits: dict[str, Callable[[], Awaitable[object]]] = {
+    "ignores": partial(asyncio.sleep, 0),
+    "later": released.wait,
+    "old": grow_old,
+}
 
 
 async def refuse(receive: Any, send: Any) -> None:

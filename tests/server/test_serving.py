@@ -191,6 +191,22 @@ async def test_a_message_that_is_too_big_is_refused_in_words(served: Served) -> 
         assert str(reason).endswith("exceeds payload limit of 262144 octets")
 
 
+async def test_a_socket_may_grow_old(served: Served) -> None:
+    """Daphne itself would close it after a day, with 1000, which clients take for their own wish."""
+    async with connect(f"{served.websocket_url}/old") as socket:
+        await socket.send("still there")
+        assert await asyncio.wait_for(socket.recv(), ENOUGH_SECONDS) == "still there"
+
+
+async def test_a_client_that_left_amid_an_answer_does_not_end_the_watch_over_others(served: Served) -> None:
+    """Daphne itself would end an answer of too long ago that nobody awaits any more, fail, and never look again."""
+    async with httpx.AsyncClient() as client, client.stream("GET", f"{served.url}/begins") as response:
+        assert await anext(response.aiter_bytes()) == b"a beginning"
+    async with connect(f"{served.websocket_url}/old") as socket:
+        await socket.send("it has looked")
+        assert await asyncio.wait_for(socket.recv(), ENOUGH_SECONDS) == "it has looked"
+
+
 async def test_a_client_that_says_goodbye_and_takes_no_more_is_not_waited_for(served: Served) -> None:
     reader, writer = await asyncio.open_connection(*served.address.split(":"))
     writer.write(OPENING)
