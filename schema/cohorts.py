@@ -147,11 +147,11 @@ class Member:
         try:
             while (has_room := self._flow.has_room) and (text := self._cohort.text_after(self._cursor)) is not None:
                 self._take(text, texts)
+            if texts:
+                self._flow.write(texts)
         except Exception as error:  # noqa: BLE001 - it ends this member, and no other one's turn
             self._fail(error)
             return
-        if texts:
-            self._flow.write(texts)
         if not has_room:
             self._flow.call_with_room(self.go_on)
         elif self._cursor >= self._cohort.feed.tail.head:

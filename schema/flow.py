@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .closing import NO_RECEIPT, TOO_MUCH_AT_ONCE, Closed
+from .closing import NO_RECEIPT, TOO_MUCH_AT_ONCE, TRY_AGAIN, Closed
 from .limits import Pace
 from .outlets import Outlet
 from .pacemaker import Pacemaker
@@ -141,6 +141,9 @@ class Flow:
                 self._end(Closed(NO_RECEIPT, "Nothing was confirmed for too long: come back"))
         elif self.is_acknowledged and now - self._window.pinged_at >= self._heartbeat_seconds:
             self.ping()
+
+    def fail(self) -> None:
+        self._end(Closed(TRY_AGAIN, "Internal error"))
 
     def _ask_for_receipt(self) -> None:
         if self._window.wants_receipt_now:

@@ -11,10 +11,14 @@ Dependencies: the standard library.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from .limits import Pace
+
+logger = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 0.75  # and a tick after that: before a second has passed
 LOOKS_PER_HEARTBEAT = 4
@@ -39,6 +43,10 @@ class Paced(Protocol):
 
     def look(self, now: float) -> None:
         """See whether a heartbeat is due, or the client has been silent for too long."""
+        ...
+
+    def fail(self) -> None:
+        """End: one of these has raised, which is no other flow's business."""
         ...
 
 
@@ -80,7 +88,7 @@ class Pacemaker:
             if is_over or not flow.has_unreceipted:
                 del self._due[flow]
                 if flow.has_unreceipted:
-                    flow.ping()
+                    _ask(flow, flow.ping)
             else:
                 self._due[flow] = (since, flow.sent_bytes)
         self._tick_timer = _after(self._pace.receipt_seconds, self._tick) if self._due else None
@@ -88,8 +96,16 @@ class Pacemaker:
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()
         for flow in list(self._flows):
-            flow.look(now)
+            _ask(flow, partial(flow.look, now))
         self._look_timer = _after(self._pace.heartbeat_seconds / LOOKS_PER_HEARTBEAT, self._look)
+
+
+def _ask(flow: Paced, question: Callable[[], None]) -> None:
+    try:
+        question()
+    except Exception:
+        logger.exception("A socket could not be asked for a sign of life")
+        flow.fail()
 
 
 def _after(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:

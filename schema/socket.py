@@ -67,9 +67,10 @@ WENT_WITHOUT_A_WORD = 1006
 NEVER_SECONDS = float("inf")
 CROWDED_SECONDS = 1.0  # nobody knows when an operation will end: to try again that often does no harm
 ANSWER_SECONDS = 0.5
-FLUSH_SECONDS = 2.0  # what was said before a close has this long to be taken by the server
+FLUSH_SECONDS = 2.0  # what was said before a close has this long to be taken by the server, and so has the close
 
-LEFT_ON_PURPOSE = (1000, 1001, 1005)  # RFC 6455, section 7.4.1: the client is done, or its page is going away
+# RFC 6455, section 7.4.1: the client is done, or its page is going away. Not 1005: uvicorn says it of lost connections.
+LEFT_ON_PURPOSE = (1000, 1001)
 
 
 class Drain(TypedDict):
@@ -395,8 +396,15 @@ class Socket:
 
     def _soon(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do ``work`` beside what calls this; it ends with the socket."""
-        self._background.add(task := asyncio.create_task(work))
+        self._background.add(task := asyncio.create_task(self._guarded(work)))
         task.add_done_callback(self._background.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except Exception:
+            logger.exception("A socket's own work failed")
+            self._end(Closed(TRY_AGAIN, "Internal error"))
 
     async def _end_operations(self) -> None:
         """End what still runs: for good if the client left on purpose, else for it to come back to."""
@@ -445,10 +453,11 @@ class Socket:
                 self._reading.cancel()
 
     async def _close(self, closed: Closed) -> None:
-        with suppress(TimeoutError):
+        """Some servers wait until the client takes what was sent before, and raise OSError where it has gone."""
+        with suppress(TimeoutError, OSError):
             async with asyncio.timeout(FLUSH_SECONDS):
                 await self._flow.flushed()
-        await self._send_event({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
+                await self._send_event({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
 
 
 def _number_in(payload: dict[str, Any] | None) -> int | None:

@@ -117,8 +117,8 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
             self.channel.persistent = False
 
     def check_timeouts(self) -> None:
-        """Look only at what is not over. To end that again may raise, after which Daphne never looks again; and where it
-        has become a WebSocket, it would write a response there."""
+        """Look only at what is not over. To end that again may raise, after which Daphne never looks again; and where
+        it has become a WebSocket, it would write a response there."""
         if "disconnected" not in self.server.connections[self]:
             super().check_timeouts()
 

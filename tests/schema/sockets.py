@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
-from typing import Any, cast
+from typing import Any, Literal, cast
 from unittest.mock import AsyncMock, patch
 from uuid import uuid4
 
@@ -38,12 +38,14 @@ class Ended(Exception):
 class Socket:
     """The client's end. ``code`` and ``reason`` are those of the server's close, ``hub`` is the server's.
 
-    Like any client it answers pings by itself, unless ``signs_receipts`` is switched off.
+    Like any client it answers pings by itself, unless ``signs_receipts`` is switched off. ``takes`` is what it does
+    with what is sent: where it takes nothing more, some servers wait for ever, and some raise once it is gone.
     """
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.signs_receipts = True
+        self.takes: Literal["all", "nothing", "nothing, and is gone"] = "all"
         self.code: int | None = None
         self.reason = ""
         self.accepted_subprotocol: str | None = None
@@ -109,6 +111,10 @@ class Socket:
         return await self._to_server.get()
 
     async def asgi_send(self, event: Any) -> None:
+        if self.takes == "nothing":
+            await asyncio.Event().wait()
+        elif self.takes == "nothing, and is gone":
+            raise OSError("the client has disconnected")
         await self._to_client.put(event)
 
 

@@ -244,6 +244,23 @@ async def test_what_cannot_be_shown_ends_its_members_and_no_others() -> None:
     assert (len(failed), flow.heard) == (1, [1])
 
 
+class FullFlow(FakeFlow):
+    def write(self, texts: Sequence[bytes]) -> None:
+        raise ZeroDivisionError
+
+
+async def test_who_cannot_be_written_to_ends_and_no_other_misses_anything() -> None:
+    log, flows = FakeLog(), [FakeFlow(), FullFlow(), FakeFlow()]
+    failed: list[Exception] = []
+    async with feeding(log) as here:
+        cohort = Cohort(here, shown, lambda: None)
+        members = [Member(cohort, flow, "1", PREFIX, 0, failed.append) for flow in flows]
+        for member in members:
+            member.go_on()
+        await grown(here, log, 2)
+    assert (len(failed), flows[0].heard, flows[2].heard) == (1, [1, 2], [1, 2])
+
+
 async def test_a_replay_reads_again_what_may_have_changed_while_it_waited_for_room() -> None:
     log, flow = FakeLog(), FakeTexts()
     for number in range(3):

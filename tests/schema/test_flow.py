@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from schema.closing import NO_RECEIPT, TOO_MUCH_AT_ONCE, Closed
+from schema.closing import NO_RECEIPT, TOO_MUCH_AT_ONCE, TRY_AGAIN, Closed
 from schema.flow import Flow
 from schema.limits import Pace
 from schema.outlets import DirectOutlet, QueuedOutlet, outlet_of
@@ -51,6 +51,31 @@ def flow_of(
         silence_seconds=30,
         end=([] if ended is None else ended).append,
     )
+
+
+class Broken(Sent):
+    def write(self, texts: Sequence[bytes]) -> None:
+        raise ZeroDivisionError("bug")
+
+
+def test_one_that_cannot_be_asked_ends_alone(caplog: pytest.LogCaptureFixture) -> None:
+    sent, ended = Sent(), list[Closed]()
+
+    async def course(loop: SkippingLoop) -> None:
+        loop.skip_waits()
+        pacemaker = Pacemaker(PACE)
+        flows = [flow_of(each, pacemaker, ended=ended) for each in (Broken(), sent, Broken())]
+        for flow in flows:
+            flow.sent(10, "1", 1)
+            pacemaker.await_burst(flow)
+        await asyncio.sleep(1)
+        for flow in flows:
+            flow.leave()
+
+    run_skipping(course)
+    assert sent.pings == [1]
+    assert [closed.code for closed in ended] == [TRY_AGAIN, TRY_AGAIN]
+    assert "ZeroDivisionError: bug" in caplog.text
 
 
 def test_a_receipt_is_asked_for_once_a_burst_is_over() -> None:

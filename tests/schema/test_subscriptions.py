@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from typing import Literal
 from unittest.mock import AsyncMock, patch
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from schema.closing import NO_RECEIPT, SERVICE_RESTART, TRY_AGAIN
 from schema.cursors import log_cursor
 from schema.ids import encode_id
 from schema.limits import Pace
+from schema.pacing import Window
 from schema.receipts import Receipts
 from schema.schema import schema
 from schema.socket import Drain
@@ -151,6 +153,31 @@ async def test_what_fails_within_an_event_is_masked(log: FakeLog, caplog: pytest
     assert f"in request {error['extensions']['requestId']}" in caplog.text
 
 
+async def test_a_client_that_has_left_is_no_failure(log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
+    """Servers of ASGI 2.4 say so to whoever sends, before they tell of it."""
+    async with opened(log, leave_code=1006) as socket:
+        await follow(socket, log_cursor(1, 2))
+        assert await sequences(socket, 1) == [3]
+        socket.takes = "nothing, and is gone"
+        for _ in range(3):
+            log.append()
+            socket.hub.hint(1, log.head)
+            await run_loop(20)
+        await socket.send(type="ping")
+        await run_loop(20)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_bug_beside_the_operations_leaves_no_mute_socket(
+    log: FakeLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(log, pace=Pace(heartbeat_seconds=0.001)) as socket:
+        with patch.object(Window, "ping", side_effect=ZeroDivisionError("bug")):
+            await socket.init()
+            assert await socket.closed() == TRY_AGAIN
+    assert "ZeroDivisionError: bug" in caplog.text
+
+
 # Receipts
 
 
@@ -244,12 +271,16 @@ async def test_an_idle_client_is_asked_for_a_sign_of_life(log: FakeLog) -> None:
             await sign(socket)
 
 
+@pytest.mark.parametrize("takes", ["all", "nothing"], ids=["server buffers", "server waits"])
 @pytest.mark.parametrize("after", [None, 0], ids=["idle", "with messages on the way"])
 @pytest.mark.parametrize("heard_of", [0, 1, 5, 20])
 def test_a_peer_that_vanished_is_gone_with_its_tasks_and_its_place_in_the_hub_within_45_seconds(
-    log: FakeLog, after: int | None, heard_of: int
+    log: FakeLog, after: int | None, heard_of: int, takes: Literal["all", "nothing"]
 ) -> None:
-    """With the times as they come. ``heard_of`` seconds pass before it is heard of for the last time."""
+    """With the times as they come. ``heard_of`` seconds pass before it is heard of for the last time.
+
+    What is sent to it disappears in the server's buffers, or waits there to be sent, for ever.
+    """
     broker = FakeBroker()
 
     async def course(loop: SkippingLoop) -> float:
@@ -259,10 +290,11 @@ def test_a_peer_that_vanished_is_gone_with_its_tasks_and_its_place_in_the_hub_wi
             while not broker.watched:  # noqa: ASYNC110 - the start needs a thread, in real time
                 await asyncio.sleep(0.001)
             loop.skip_waits()
+            socket.takes = takes
             await asyncio.sleep(heard_of)
             await socket.send(type="pong")
             since = loop.time()
-            while broker.watched or socket_tasks():  # noqa: ASYNC110 - this waits for nothing: time is skipped
+            while (broker.watched or socket_tasks()) and loop.time() < since + 60:  # noqa: ASYNC110 - time is skipped
                 await asyncio.sleep(0.1)
             return loop.time() - since
 

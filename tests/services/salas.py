@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
 from unittest.mock import patch
 
 from tests.services.service import STOP_SECONDS, Service
@@ -26,8 +26,6 @@ LIFTED = (  # one guest at 127.0.0.1 does here what hundreds do elsewhere
     "SOCKETS_PER_ADDRESS",
     "SOCKETS_PER_VIEWER",
 )
-LISTENING = re.compile(r"Listening on TCP address 127\.0\.0\.1:(\d+)")
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -39,6 +37,7 @@ class Salas(Service):
     """
 
     name = "server"
+    listening: ClassVar[re.Pattern[str]] = re.compile(r"Listening on TCP address 127\.0\.0\.1:(\d+)")
 
     def __init__(
         self,
@@ -71,12 +70,15 @@ class Salas(Service):
 
     def command(self) -> list[str]:
         self._log_before_start = len(self.log)
+        return self.program()
+
+    def program(self) -> list[str]:
         if self._serve is not None:
             return [sys.executable, "manage.py", "serve", f"--port={self.port}", *self._serve]
         return [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "config.asgi:application"]
 
     def is_ready(self) -> bool:
-        if found := LISTENING.search(self.log, self._log_before_start):
+        if found := self.listening.search(self.log, self._log_before_start):
             self.port = int(found[1])
         return found is not None
 
