@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -39,7 +40,13 @@ from .test_who_may_do_what import SHORT, lines_of, somebody, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FOLLOW = "subscription ($roomId: ID!, $after: String) { messages(roomId: $roomId, after: $after) { sequence } }"
+FOLLOW = "subscription ($roomId: ID!, $after: String) { messages(roomId: $roomId, after: $after) { %s } }"
+SELECTIONS = {
+    "shared": "sequence",
+    "own": "sequence message { room { viewerMember { id } } }",
+}
+"""Each followed twice on one socket: what is made once for all who hear it, and what depends on who does."""
+
 FOLLOWERS = ("anonymous", "guest", "stranger", "member", "moderator", "former", "staff")
 
 
@@ -199,11 +206,18 @@ def announcing(socket: Socket, sockets: OpenSockets, *, arrives: bool) -> Iterat
 
 
 async def begin(socket: Socket, scene: Scene) -> None:
-    """Follow, and hear all that was said until now."""
+    """Follow in both ways, and hear all that was said until now."""
     await socket.init(authorization(scene.token) if scene.token else None)
-    await socket.subscribe("1", FOLLOW, roomId=id_of(scene.room), after=log_cursor(scene.room.pk, 0))
-    for sequence in range(1, scene.heard + 1):
-        assert (await socket.receive())["payload"]["data"]["messages"]["sequence"] == sequence
+    for way in SELECTIONS:
+        await follow(socket, scene, way)
+        for sequence in range(1, scene.heard + 1):
+            message = await socket.receive()
+            assert (message["id"], message["payload"]["data"]["messages"]["sequence"]) == (way, sequence)
+
+
+async def follow(socket: Socket, scene: Scene, way: str) -> None:
+    document = FOLLOW % SELECTIONS[way]
+    await socket.subscribe(way, document, roomId=id_of(scene.room), after=log_cursor(scene.room.pk, 0))
 
 
 async def hears_nothing_more(socket: Socket) -> None:
@@ -219,9 +233,15 @@ async def hears_nothing_more(socket: Socket) -> None:
 
 
 async def becomes(socket: Socket) -> str:
-    """The next that a follower is told, and that there is no more."""
-    message = await socket.receive()
+    """The next that a follower is told, the same in both ways, and that there is no more."""
+    messages = [await socket.receive() for _ in SELECTIONS]
     await hears_nothing_more(socket)
+    assert {message["id"] for message in messages} == set(SELECTIONS)
+    (outcome,) = {outcome_in(message) for message in messages}
+    return outcome
+
+
+def outcome_in(message: dict[str, Any]) -> str:
     if message["type"] == "next":
         assert "errors" not in message["payload"]
         return "hears"
@@ -312,7 +332,8 @@ async def test_everybody_hears_what_the_table_says_and_no_more(access: RoomAcces
     assert lines_of([["", *followers], *rows]) == TABLES[access].strip("\n")
 
 
-async def test_what_waited_for_a_slow_reader_is_not_sent_to_who_was_banned_meanwhile() -> None:
+@pytest.mark.parametrize("way", SELECTIONS)
+async def test_what_waited_for_a_slow_reader_is_not_sent_to_who_was_banned_meanwhile(way: str) -> None:
     scene = await in_database(made, RoomAccess.OPEN, "member")
     sockets = OpenSockets()
     one_at_a_time = Limits(socket_window_bytes=1)
@@ -320,7 +341,7 @@ async def test_what_waited_for_a_slow_reader_is_not_sent_to_who_was_banned_meanw
         with announcing(socket, sockets, arrives=True):
             socket.signs_receipts = False
             await socket.init(authorization(scene.token or ""))
-            await socket.subscribe("1", FOLLOW, roomId=id_of(scene.room), after=log_cursor(scene.room.pk, 0))
+            await follow(socket, scene, way)
             assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "ping"]
             await in_database(ban, scene.viewer, scene.room)
             message = await socket.receive()
