@@ -5,7 +5,7 @@ A function that takes a ``viewer`` raises ``NotFound`` for what the viewer may n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from .models import Ban, Entry, Member, Message, Room, RoomAccess
 
 M = TypeVar("M", bound=Model)
 Key = tuple[Any, ...]
+Place = tuple[int, str | None]  # a room, and the key of who is there
 
 BANNED_SHOWN = 100
 
@@ -49,6 +50,15 @@ class Reader:
 
     viewer: Viewer
     is_member: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What ``viewer`` wants to follow, and from where: ``after``, or the end of the log if that is None."""
+
+    viewer: Viewer
+    room_id: int
+    after: int | None
 
 
 @dataclass(frozen=True)
@@ -229,11 +239,36 @@ def rooms_slice(
 
 def room_to_follow(*, viewer: Viewer, room_id: int, after: int | None) -> Following:
     """Raises NotFound, Unauthenticated, Forbidden, RoomArchived, and CursorAhead for ``after`` beyond the log's end."""
-    room = room_by_id(viewer=viewer, room_id=room_id)
-    found = standing(viewer, room)
-    _require_to_follow(viewer, room, found)
-    require_within_log(room, after)
-    return Following(room, room.sequence if after is None else after, Reader(viewer, found.member is not None))
+    (found,) = rooms_to_follow(asked=[Asked(viewer, room_id, after)])
+    if isinstance(found, Refusal):
+        raise found
+    return found
+
+
+def rooms_to_follow(*, asked: Sequence[Asked]) -> list[Following | Refusal]:
+    """The same for many: what each may follow, or why not.
+
+    As many queries for a thousand as for one, and a few for each who is staff.
+    """
+    rooms = Room.objects.in_bulk({each.room_id for each in asked})
+    viewers = [each.viewer for each in asked]
+    inside = _places(Member.objects.filter(room__in=rooms, left_at=None), viewers)
+    banned = _places(Ban.objects.filter(room__in=rooms), viewers)
+    return [_following(each, rooms.get(each.room_id), inside, banned) for each in asked]
+
+
+def _following(asked: Asked, room: Room | None, inside: set[Place], banned: set[Place]) -> Following | Refusal:
+    viewer, place = asked.viewer, (asked.room_id, asked.viewer.key)
+    if room is None:
+        return NotFound()
+    member = Member(room=room) if place in inside else None  # its details do not matter here
+    try:
+        _require_to_follow(viewer, room, _standing(viewer, room, member, is_banned=place in banned))
+        require_within_log(room, asked.after)
+    except Refusal as refusal:
+        return refusal
+    sequence = room.sequence if asked.after is None else asked.after
+    return Following(room, sequence, Reader(viewer, member is not None))
 
 
 def refusals(*, room_id: int, readers: Sequence[Reader]) -> list[Refusal | None]:
@@ -242,16 +277,17 @@ def refusals(*, room_id: int, readers: Sequence[Reader]) -> list[Refusal | None]
     As many queries for a thousand readers as for one, and a few for each who is staff.
     """
     room = Room.objects.get(pk=room_id)
-    inside = _keys_in(Member.objects.filter(room=room, left_at=None), readers)
-    banned = _keys_in(Ban.objects.filter(room=room), readers)
+    viewers = [reader.viewer for reader in readers]
+    inside = _places(Member.objects.filter(room=room, left_at=None), viewers)
+    banned = _places(Ban.objects.filter(room=room), viewers)
     return [_refusal(room, reader, inside, banned) for reader in readers]
 
 
-def _refusal(room: Room, reader: Reader, inside: set[str | None], banned: set[str | None]) -> Refusal | None:
+def _refusal(room: Room, reader: Reader, inside: set[Place], banned: set[Place]) -> Refusal | None:
     """A membership's details do not matter here, so a bare one stands for it."""
-    key, viewer = reader.viewer.key, as_of_now(reader.viewer)
-    member = Member(room=room) if key in inside else None
-    found = _standing(viewer, room, member, is_banned=key in banned)
+    place, viewer = (room.pk, reader.viewer.key), as_of_now(reader.viewer)
+    member = Member(room=room) if place in inside else None
+    found = _standing(viewer, room, member, is_banned=place in banned)
     try:
         _require_to_follow(viewer, room, found)
     except Refusal as refusal:
@@ -267,20 +303,20 @@ def _require_to_follow(viewer: Viewer, room: Room, found: Standing) -> None:
         raise RoomArchived
 
 
-def _keys_in(people: QuerySet[Any], readers: Sequence[Reader]) -> set[str | None]:
-    """Which of ``readers`` are among ``people``, rows that have a user or a guest."""
-    user_ids = [reader.viewer.user.pk for reader in readers if reader.viewer.user is not None]
-    guest_ids = [reader.viewer.guest.pk for reader in readers if reader.viewer.guest is not None]
-    users = (f"user:{pk}" for pk in _among(people, "user_id", user_ids))
-    guests = (f"guest:{pk}" for pk in _among(people, "guest_id", guest_ids))
-    return {*users, *guests}
+def _places(people: QuerySet[Any], viewers: Sequence[Viewer]) -> set[Place]:
+    """Where ``viewers`` are among ``people``, rows of a room that have a user or a guest."""
+    users = {viewer.user.pk: viewer.key for viewer in viewers if viewer.user is not None}
+    guests = {viewer.guest.pk: viewer.key for viewer in viewers if viewer.guest is not None}
+    return {*_among(people, "user_id", users), *_among(people, "guest_id", guests)}
 
 
-def _among(people: QuerySet[Any], field: str, ids: Sequence[int]) -> Iterator[int]:
+def _among(people: QuerySet[Any], field: str, keys: Mapping[int, str | None]) -> Iterator[Place]:
     """A page of ids at a time: a query has room for so many parameters."""
+    ids = list(keys)
     for start in range(0, len(ids), IDS_PER_QUERY):
         page = ids[start : start + IDS_PER_QUERY]
-        yield from people.filter(**{f"{field}__in": page}).values_list(field, flat=True)
+        for room_id, pk in people.filter(**{f"{field}__in": page}).values_list("room_id", field):
+            yield room_id, keys[pk]
 
 
 def require_within_log(room: Room, *sequences: int | None) -> None:

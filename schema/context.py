@@ -20,6 +20,7 @@ from rooms.sessions import is_session_key, viewer_by_session, viewers_by_session
 from rooms.threads import in_database
 from rooms.tokens import viewers_by_token
 
+from .beginnings import Beginnings
 from .receipts import Progress
 from .tracing import note_viewer
 
@@ -46,6 +47,7 @@ class Context:
     address: str | None = None
     hub: Hub | None = None
     progress: Progress | None = None
+    beginnings: Beginnings = field(default_factory=Beginnings)
     on_lost: Callable[[Exception], None] = _cannot_lose
     document: Document | None = None
     cost: int = 0

@@ -20,7 +20,7 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from uuid import uuid4
 
 from django.core.cache.backends.base import BaseCache
 
+from rooms.batches import Batches
 from rooms.identity import Viewer
 
 from .requests import OperationRequest
@@ -39,6 +40,9 @@ REFRESH_SECONDS = 240.0
 CACHE_TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 LOCAL_COPIES = 10_000
+RECALLED_AT_ONCE = 200
+
+Remembered = tuple[str | None, int | None]  # the holder, and what its client has confirmed
 
 T = TypeVar("T")
 
@@ -83,6 +87,7 @@ class Receipts:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="receipts")
         self._copies: OrderedDict[str, tuple[str, int, float]] = OrderedDict()
         self._held: dict[str, tuple[str, int]] = {}
+        self._recalls: Batches[str, Remembered] = Batches(self._remembered, max_size=RECALLED_AT_ONCE)
         self._due: dict[str, Any] = {}
         self._writing: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
@@ -93,7 +98,7 @@ class Receipts:
         if (held := self._held.get(key)) is not None:
             return held[1]
         copied_holder, copied = self._copied(key)
-        holder, position = await self._remembered(key)
+        holder, position = await self._recalls.do(key)
         if holder is None:
             return copied
         if holder != copied_holder or copied is None:
@@ -149,9 +154,15 @@ class Receipts:
 
     # In the cache
 
-    async def _remembered(self, key: str) -> tuple[str | None, int | None]:
-        holder = await self._call(self._cache.get, _holder_of(key))
-        return holder, None if holder is None else await self._call(self._cache.get, _position_of(holder))
+    async def _remembered(self, keys: Sequence[str]) -> Sequence[Remembered]:
+        found = await self._call(self._remembered_now, keys)
+        return [(None, None)] * len(keys) if found is None else found
+
+    def _remembered_now(self, keys: Sequence[str]) -> list[Remembered]:
+        holders = self._cache.get_many([_holder_of(key) for key in keys])
+        positions = self._cache.get_many([_position_of(holder) for holder in holders.values()])
+        found = [holders.get(_holder_of(key)) for key in keys]
+        return [(holder, None if holder is None else positions.get(_position_of(holder))) for holder in found]
 
     def _write_soon(self) -> None:
         if self._writing is None or self._writing.done():

@@ -28,6 +28,7 @@ from rooms.exceptions import RateLimited, Refusal
 from rooms.hub import Hub
 from rooms.rates import Bucket
 
+from .beginnings import Beginnings
 from .census import Seats
 from .closing import (
     BAD_REQUEST,
@@ -103,6 +104,9 @@ class Served(Protocol):
 
     @property
     def identities(self) -> Identities: ...
+
+    @property
+    def beginnings(self) -> Beginnings: ...
 
     @property
     def cohorts(self) -> Cohorts: ...
@@ -323,6 +327,7 @@ class Socket:
             address=self._address,
             hub=self._served.hub,
             progress=progress,
+            beginnings=self._served.beginnings,
             on_lost=partial(self._lose, operation_id),
         )
         if (shared := self._shared(request, context)) is not None:

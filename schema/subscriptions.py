@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import strawberry
 
-from rooms import selectors
 from rooms.exceptions import Refusal
 from rooms.feed import Entry, Follower
 from rooms.hub import Hub
 from rooms.models import Room
-from rooms.threads import in_database
+from rooms.selectors import Asked
 
 from .context import Context, Info
 from .cursors import sequence_in
@@ -62,12 +61,8 @@ async def begin(context: Context, room_id: str, after: str | None) -> Begun:
         raise RuntimeError("subscriptions are served where there is a hub")
     confirmed = await progress.recall() if progress else None
     try:
-        following = await in_database(
-            selectors.room_to_follow,
-            viewer=context.viewer,
-            room_id=key,
-            after=sequence if confirmed is None else confirmed,
-        )
+        asked = Asked(context.viewer, key, sequence if confirmed is None else confirmed)
+        following = await context.beginnings.following(asked)
     except Refusal:
         raise
     except Exception as error:

@@ -16,6 +16,7 @@ from strawberry.schema import BaseSchema
 from rooms.hub import Hub
 
 from .addresses import client_address, network_of
+from .beginnings import Beginnings
 from .census import Census
 from .closing import FORBIDDEN, SUBPROTOCOL_NOT_ACCEPTABLE, TOO_MANY_SOCKETS
 from .cohorts import Cohorts
@@ -45,6 +46,7 @@ class Transport:
     census: Census = field(default_factory=Census)
     sockets: OpenSockets = field(default_factory=OpenSockets)
     identities: Identities = field(default_factory=Identities)
+    beginnings: Beginnings = field(default_factory=Beginnings)
     cohorts: Cohorts = field(default_factory=Cohorts)
     pacemaker: Pacemaker = field(init=False)
 

@@ -195,3 +195,28 @@ async def test_what_live_sockets_hold_does_not_run_out(process: Process, monkeyp
     held.end(forget=True)
     assert receipts._refreshing is not None
     await asyncio.wait_for(receipts._refreshing, ENOUGH_SECONDS)
+
+
+async def test_many_who_come_back_at_once_are_remembered_in_few_calls(process: Process) -> None:
+    cache, ids = CountingCache(), [str(number) for number in range(20)]
+    one = process(cache)
+    for number, operation_id in enumerate(ids):
+        begun = progress(one, operation_id=operation_id)
+        begun.begin(0)
+        begun.confirm(number)
+    await written(one)
+    cache.calls.clear()
+    other = process(cache)
+    found = await asyncio.gather(*(progress(other, operation_id=operation_id).recall() for operation_id in [*ids, "x"]))
+    assert found == [*range(20), None]
+    assert len(cache.calls) <= 4, "the first one goes alone, and the others together; holders, then positions"
+
+
+class CountingCache(Cache):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[int] = []
+
+    def get_many(self, keys: Any, version: int | None = None) -> Any:
+        self.calls.append(len(list(keys)))
+        return super().get_many(keys, version)

@@ -143,14 +143,14 @@ async def shared_text(shared: Shared, log: FakeLog) -> str:
 async def own_text(viewer: Viewer, log: FakeLog, document: str, variables: dict[str, Any]) -> str:
     """What the viewer is given where nothing is shared."""
 
-    def found(**_: Any) -> Following:
-        return Following(Room(pk=1, sequence=1), 0, Reader(viewer, is_member=True))
+    def found(**_: Any) -> list[Following]:
+        return [Following(Room(pk=1, sequence=1), 0, Reader(viewer, is_member=True))]
 
     hub = Hub(log, FakeBroker())
     context = Context(viewer, remember=_nothing, forget=_nothing, hub=hub, on_lost=_nothing)
     request = OperationRequest(document, None, variables, None)
     try:
-        with patch.object(selectors, "room_to_follow", found):
+        with patch.object(selectors, "rooms_to_follow", found):
             async with aclosing(operate(schema, request, context)) as results:
                 result = await anext(results)
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Literal
 from unittest.mock import AsyncMock, patch
 from uuid import uuid4
@@ -17,7 +17,7 @@ from rooms import selectors
 from rooms.exceptions import Forbidden
 from rooms.identity import Viewer
 from rooms.models import Guest, Room
-from rooms.selectors import Following, Reader
+from rooms.selectors import Asked, Following, Reader
 from schema.closing import NO_RECEIPT, SERVICE_RESTART, TRY_AGAIN
 from schema.cursors import log_cursor
 from schema.ids import encode_id
@@ -45,11 +45,15 @@ def log() -> Iterator[FakeLog]:
     for _ in range(3):
         entries.append()
 
-    def found(*, viewer: Viewer, room_id: int, after: int | None) -> Following:
-        room = Room(pk=room_id, sequence=entries.head, access_version=entries.access_version)
-        return Following(room, entries.head if after is None else after, Reader(viewer, is_member=True))
+    def found(*, asked: Sequence[Asked]) -> list[Following]:
+        return [following(each) for each in asked]
 
-    with patch.object(selectors, "room_to_follow", found):
+    def following(asked: Asked) -> Following:
+        room = Room(pk=asked.room_id, sequence=entries.head, access_version=entries.access_version)
+        sequence = entries.head if asked.after is None else asked.after
+        return Following(room, sequence, Reader(asked.viewer, is_member=True))
+
+    with patch.object(selectors, "rooms_to_follow", found):
         yield entries
 
 
@@ -91,7 +95,7 @@ async def test_it_ends_on_complete(log: FakeLog) -> None:
 
 async def test_a_refusal_is_an_error_of_the_operation() -> None:
     async with opened() as socket:
-        with patch.object(selectors, "room_to_follow", side_effect=Forbidden):
+        with patch.object(selectors, "rooms_to_follow", return_value=[Forbidden()]):
             await follow(socket)
             error = await socket.receive()
         assert (error["type"], error["payload"][0]["extensions"]) == ("error", {"code": "FORBIDDEN"})
@@ -120,7 +124,7 @@ async def test_who_may_read_no_more_is_told_so_and_hears_nothing_after(log: Fake
 
 async def test_so_does_one_before_it_has_begun(caplog: pytest.LogCaptureFixture) -> None:
     async with opened() as socket:
-        with patch.object(selectors, "room_to_follow", side_effect=ConnectionError("the database is away")):
+        with patch.object(selectors, "rooms_to_follow", side_effect=ConnectionError("the database is away")):
             await follow(socket)
             assert await socket.closed() == TRY_AGAIN
     assert "the database is away" in caplog.text
