@@ -2,10 +2,8 @@
 // a JSON object, whose `type` is connected, confirmed (a receipt was signed), closed (with a code) or heard.
 //   SALAS_URL, TOKEN, ROOM_ID, AFTER, UNTIL (the last sequence, if any) and the client's name as the only argument
 //   STUBBORN: with the options that docs/guarantees.md recommends, under which it never gives up
-import { ApolloClient, ApolloLink, gql, InMemoryCache } from '@apollo/client';
-import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
-import { Client, gql as urqlGql, subscriptionExchange } from '@urql/core';
 import { createClient } from 'graphql-ws';
+import { follow } from './clients.mjs';
 
 const { SALAS_URL, TOKEN, ROOM_ID, AFTER, UNTIL, STUBBORN } = process.env;
 const document = `subscription ($roomId: ID!, $after: String) {
@@ -40,27 +38,4 @@ function gaveUp(reason) {
   process.exit(1);
 }
 
-const sink = { next: ({ data }) => heard(data.messages), error: gaveUp, complete: () => gaveUp('complete') };
-
-const follow = {
-  'graphql-ws': () => socket.subscribe({ query: document, variables }, sink),
-  resumable: async () => {
-    const { runnerImport } = await import('vite'); // Node before 22 reads no TypeScript
-    const { module } = await runnerImport('./src/resumable.ts');
-    module.resumable(socket)({ query: document, variables }, sink);
-  },
-  apollo: () =>
-    new ApolloClient({ cache: new InMemoryCache(), link: ApolloLink.from([new GraphQLWsLink(socket)]) })
-      .subscribe({ query: gql(document), variables, fetchPolicy: 'no-cache' })
-      .subscribe({ next: ({ data, error }) => (error ? gaveUp(error) : heard(data.messages)), complete: () => gaveUp('complete') }),
-  urql: () => {
-    const forwardSubscription = (request) => ({ subscribe: (sink) => ({ unsubscribe: socket.subscribe(request, sink) }) });
-    const client = new Client({ url: SALAS_URL, exchanges: [subscriptionExchange({ forwardSubscription })] });
-    client.subscription(urqlGql(document), variables).subscribe(({ data, error }) => {
-      if (error) gaveUp(error);
-      heard(data.messages);
-    });
-  },
-};
-
-follow[process.argv[2]]();
+follow[process.argv[2]](socket, document, variables, heard, gaveUp);

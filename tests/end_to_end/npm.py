@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ RESUMABLE = "resumable"  # graphql-ws with the ten lines of frontend/src/resumab
 
 
 class NpmClient:
-    """``lines`` are the JSON objects that frontend/tests/follow.mjs prints, until the client ends."""
+    """``lines`` are the JSON objects that a program of frontend/tests/ prints, until it ends."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -41,17 +41,24 @@ async def npm_client(
 
     A stubborn one has the options that docs/guarantees.md recommends, and does not give up.
     """
-    node = shutil.which("node")
-    assert node, "Node is part of what `make test` sets up"
     variables = {"SALAS_URL": graphql_url, "TOKEN": token, "ROOM_ID": room_id(room), "AFTER": log_cursor(room.pk, 0)}
     if until is not None:
         variables["UNTIL"] = str(until)
     if is_stubborn:
         variables["STUBBORN"] = "yes"
+    async with npm_program("follow.mjs", variables, name) as client:
+        yield client
+
+
+@asynccontextmanager
+async def npm_program(program: str, variables: Mapping[str, str], *arguments: str) -> AsyncIterator[NpmClient]:
+    """``program`` of frontend/tests/, with ``variables`` in its environment; killed at the end if it still runs."""
+    node = shutil.which("node")
+    assert node, "Node is part of what `make test` sets up"
     process = await asyncio.create_subprocess_exec(
-        *(node, "--import", "./examples/node-websocket.mjs", "tests/follow.mjs", name),
+        *(node, "--import", "./examples/node-websocket.mjs", f"tests/{program}", *arguments),
         cwd=FRONTEND,
-        env=os.environ | variables,
+        env={**os.environ, **variables},
         stdout=asyncio.subprocess.PIPE,
     )
     try:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from itertools import count
 from typing import Any
 
@@ -23,7 +23,7 @@ from tests.services.proxy import Proxy
 from tests.services.salas import Salas
 
 from .client import SEND, Client, Event, room_id
-from .npm import NpmClient, npm_client
+from .npm import UNMODIFIED, NpmClient, npm_client
 
 pytestmark = pytest.mark.end_to_end
 
@@ -132,8 +132,8 @@ class Follower:
 
 
 @asynccontextmanager
-async def npm_follower(server: Proxy, who: Client, room: Room) -> AsyncIterator[set[int]]:
-    """The npm package graphql-ws as it comes, and with which sequences it has heard until now."""
+async def npm_follower(name: str, server: Proxy, who: Client, room: Room) -> AsyncIterator[set[int]]:
+    """A client from npm as it comes, and with which sequences it has heard until now."""
     heard: set[int] = set()
 
     async def read(client: NpmClient) -> None:
@@ -141,9 +141,9 @@ async def npm_follower(server: Proxy, who: Client, room: Room) -> AsyncIterator[
             if line["type"] == "heard":
                 heard.add(line["sequence"])
 
-    async with npm_client("graphql-ws", server.graphql_url, who.token or "", room) as client, meanwhile(read(client)):
+    async with npm_client(name, server.graphql_url, who.token or "", room) as client, meanwhile(read(client)):
         yield heard
-        assert client.process.returncode is None, "it has given up"
+        assert client.process.returncode is None, f"{name} has given up"
 
 
 async def ended_in_order(server: Salas) -> None:
@@ -198,20 +198,19 @@ async def test_a_rolling_restart_under_load_loses_nothing(deploy: Deploy) -> Non
     ledger, followers = Ledger(), [Follower(), Follower()]
     async with (
         Proxy([one.url, other.url]) as front,
-        Proxy([one.url]) as npm_front,
         Client(front) as someone,  # type: ignore[arg-type]  # it has the addresses of a server
+        AsyncExitStack() as stack,
     ):
         ana = await someone.join(room)
         talking = [ledger.talk_until_it_is_over(ana, room, str(number)) for number in range(2)]
         following = [follower.follow(ana, room) for follower in followers]
-        async with npm_follower(npm_front, ana, room) as npm_heard, meanwhile(*talking, *following) as tasks:
-            await until(lambda: bool(npm_heard))
-            npm_front.backends = [other.url]
+        unmodified = [await stack.enter_async_context(npm_follower(name, front, ana, room)) for name in UNMODIFIED]
+        async with meanwhile(*talking, *following) as tasks:
+            await until(lambda: all(unmodified))
             await ledger.more_answers(20)
             one.signal(signal.SIGTERM)
             await ended_in_order(one)
             await asyncio.to_thread(one.start)
-            npm_front.backends = [one.url]
             await ledger.more_answers(20)
             other.signal(signal.SIGTERM)
             await ended_in_order(other)
@@ -219,7 +218,7 @@ async def test_a_rolling_restart_under_load_loses_nothing(deploy: Deploy) -> Non
             ledger.over.set()
             await asyncio.wait_for(asyncio.gather(*tasks[: len(talking)]), ENOUGH_SECONDS)
             await until(lambda: all(len(each.events) >= len(ledger.said) for each in followers))
-            await until(lambda: len(npm_heard) >= len(ledger.said))
+            await until(lambda: all(len(heard) >= len(ledger.said) for heard in unmodified))
     for follower in followers:
         ledger.assert_was_heard_by(follower.events)
         assert set(follower.ends) <= {RESTART}
