@@ -27,9 +27,7 @@ _KEY = re.compile("[a-z0-9]{1,40}")
 
 
 class SessionStore(DatabaseStore):
-    """The engine. ``ends_at`` is known once the session is loaded."""
-
-    ends_at: datetime | None = None
+    """The engine, which notes whose a session is."""
 
     @classmethod
     def get_model_class(cls) -> Any:
@@ -38,11 +36,6 @@ class SessionStore(DatabaseStore):
     def create_model_instance(self, data: dict[str, Any]) -> Any:
         row: Any = super().create_model_instance(data)
         row.viewer_key = _viewer_key(data)
-        return row
-
-    def _get_session_from_db(self) -> Any:
-        row = super()._get_session_from_db()  # type: ignore[misc]  # not in the stubs
-        self.ends_at = None if row is None else row.expire_date
         return row
 
 
@@ -68,14 +61,11 @@ def keep_in_session(session: SessionBase, guest: Guest) -> None:
     session[GUEST_IN_SESSION] = guest.pk
 
 
-def viewer_by_session(session: SessionBase) -> Viewer:
-    """Return whose session it is: an account's if that is in force, else a guest's, else nobody's."""
-    data = dict(session.items())
-    return _viewers({"": _Held(data, getattr(session, "ends_at", None))})[""]
-
-
 def viewers_by_session_key(keys: Collection[str]) -> dict[str, Viewer]:
-    """Return whose the sessions are that there still are. Three queries at most."""
+    """Return whose the sessions are that there still are, in three queries at most.
+
+    An account's where that is in force, else a guest's, else nobody's.
+    """
     rows = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
     return _viewers({row.session_key: _Held(row.get_decoded(), row.expire_date) for row in rows})
 

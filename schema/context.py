@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.sessions.backends.base import SessionBase
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
@@ -16,7 +15,7 @@ from rooms.identity import NOBODY, Viewer
 from rooms.models import Room
 from rooms.provider import is_jwt, viewers_by_jwt
 from rooms.selectors import Standing, standings
-from rooms.sessions import is_session_key, viewer_by_session, viewers_by_session_key
+from rooms.sessions import is_session_key, viewers_by_session_key
 from rooms.threads import in_database
 from rooms.tokens import viewers_by_token
 
@@ -73,33 +72,36 @@ class Context:
 
 
 Info = StrawberryInfo[Context, Any]
-NOT_VALID = "The bearer token is not valid."
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a socket's client has shown: the key in its session cookie, and its authorization."""
+    """What a client has shown: the key in its session cookie, where that counts, and its authorization."""
 
     session_key: str | None
     authorization: str | None
 
 
-def authenticate(session: SessionBase | None, authorization: str | None) -> Viewer:
-    """Return who sends ``Authorization: Bearer …`` or, without it, whose session it is.
+def authenticate(shown: Credentials) -> Viewer:
+    """Return who sends ``Authorization: Bearer …`` or, without it, whose session it is. Raises as ``in_force``."""
+    return in_force(shown, authenticate_all([shown])[0])
+
+
+def in_force(shown: Credentials, viewer: Viewer) -> Viewer:
+    """The ``viewer`` that was found by what was ``shown``.
 
     Raises Unauthenticated for an authorization that is not a bearer token in force (RFC 6750, section 2.1).
     """
-    if authorization is None:
-        return NOBODY if session is None else viewer_by_session(session)
-    token = token_in(authorization)
-    viewer = _viewers_by_bearer({token}).get(token)
-    if viewer is None:
-        raise Unauthenticated(NOT_VALID)
+    if shown.authorization is not None and not viewer.is_authenticated:
+        raise Unauthenticated("The bearer token is not valid.")
     return viewer
 
 
 def authenticate_all(shown: Sequence[Credentials]) -> list[Viewer]:
-    """Do the same for many, in a few queries. NOBODY also for an authorization that is not in force."""
+    """Find out who each is, over whatever transport, in a few queries.
+
+    NOBODY also for an authorization that is not in force.
+    """
     by_bearer = _viewers_by_bearer({token_in(each.authorization) for each in shown if each.authorization is not None})
     by_session = viewers_by_session_key(
         {each.session_key for each in shown if each.authorization is None and is_session_key(each.session_key)}

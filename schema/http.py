@@ -29,7 +29,7 @@ from rooms.sessions import GUEST_IN_SESSION, keep_in_session, session_of
 from rooms.threads import in_database, stay_in_request_thread
 
 from .addresses import address_of
-from .context import Context, authenticate, token_in
+from .context import Context, Credentials, authenticate, token_in
 from .documents import NotServedHere
 from .errors import masked, presented, refusal_in, refusal_presented
 from .operations import is_request_error, operate
@@ -153,9 +153,9 @@ def _has_csrf_token(request: HttpRequest) -> bool:
 async def _context(request: HttpRequest) -> Context:
     if request.session.session_key is not None:
         request.session = session_of(request.session.session_key)
-    authorization = request.headers.get("Authorization")
-    await keys_ready([token_in(authorization)])
-    viewer = await in_database(authenticate, request.session, authorization)
+    shown = Credentials(request.session.session_key, request.headers.get("Authorization"))
+    await keys_ready([token_in(shown.authorization)])
+    viewer = await in_database(authenticate, shown)
     return Context(
         viewer=viewer,
         remember=partial(_remember, request),

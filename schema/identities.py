@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rooms.batches import Batches
-from rooms.exceptions import Unauthenticated
 from rooms.identity import NOBODY, Viewer
 from rooms.provider import keys_ready
 from rooms.threads import in_database
 
-from .context import NOT_VALID, Credentials, authenticate_all, token_in
+from .context import Credentials, authenticate_all, in_force, token_in
 
 AT_ONCE = 200
 
@@ -29,10 +28,7 @@ class Identities:
         """As ``authenticate``: NOBODY without credentials. Raises Unauthenticated for a bearer token not in force."""
         if shown.session_key is None and shown.authorization is None:
             return NOBODY
-        viewer = await self._batches.do(shown)
-        if shown.authorization is not None and not viewer.is_authenticated:
-            raise Unauthenticated(NOT_VALID)
-        return viewer
+        return in_force(shown, await self._batches.do(shown))
 
 
 async def _viewers_of(shown: Sequence[Credentials]) -> Sequence[Viewer]:
