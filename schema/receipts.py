@@ -35,8 +35,9 @@ from .requests import OperationRequest
 
 logger = logging.getLogger(__name__)
 
-KEPT_SECONDS = 600
-REFRESH_SECONDS = 240.0
+TO_COME_BACK_SECONDS = 600  # after the last contact
+REFRESH_SECONDS = 240  # at the most have passed since then, when a process dies, and no entry says so
+KEPT_SECONDS = TO_COME_BACK_SECONDS + REFRESH_SECONDS
 CACHE_TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 LOCAL_COPIES = 10_000
@@ -74,7 +75,7 @@ class Progress:
             self.receipts.note(self.key, self.holder, position)
 
     def end(self, *, forget: bool) -> None:
-        """Let go of the operation: for good, or to be taken up again within ``KEPT_SECONDS``."""
+        """Let go of the operation: for good, or to be taken up again within ten minutes."""
         if self.key is not None:
             self.receipts.release(self.key, self.holder, forget=forget)
 

@@ -14,6 +14,7 @@ from redis import Redis as Connection
 from websockets.exceptions import WebSocketException
 
 from schema.cursors import log_cursor
+from schema.receipts import KEPT_SECONDS
 from tests.chaos.scene import Scene
 from tests.chaos.sockets import Address, connected, next_message, subscribe
 from tests.chaos.world import World, tasks_of
@@ -23,7 +24,6 @@ from tests.services.service import wait_until
 AT_ONCE = 16
 WARM_UP = 400
 ALLOWED_MEMORY = 8 * 1024**2
-KEPT_SECONDS = 600
 SETTLE_SECONDS = 60.0
 
 
@@ -31,7 +31,7 @@ SETTLE_SECONDS = 60.0
 class Traces:
     """What a visitor could leave behind, in both servers and Redis.
 
-    ``redis_keys`` are those that stay: where somebody was is remembered for ten minutes, and then goes by itself.
+    ``redis_keys`` are those that stay: where somebody was is remembered for a while, and then goes by itself.
     """
 
     tasks: int

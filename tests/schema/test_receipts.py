@@ -9,12 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.cache.backends import base as django_base
+from django.core.cache.backends import locmem as django_locmem
 from django.core.cache.backends.locmem import LocMemCache
 
 from rooms.identity import NOBODY, Viewer
 from rooms.models import Guest
 from schema import receipts as receipts_module
-from schema.receipts import Progress, Receipts, operation_key
+from schema.receipts import REFRESH_SECONDS, Progress, Receipts, operation_key
 from schema.requests import OperationRequest
 
 ENOUGH_SECONDS = 10
@@ -46,6 +48,17 @@ class Cache(LocMemCache):
         failed = super().set_many(*args, **kwargs)
         self.written.set()
         return failed
+
+
+class Clock:
+    """In the place of the module ``time``."""
+
+    now = 1_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    monotonic = time
 
 
 def request(room: str = "r", query: str = "subscription", name: str | None = None) -> OperationRequest:
@@ -128,9 +141,11 @@ async def test_what_is_complete_is_forgotten_everywhere(process: Process) -> Non
     assert await progress(other).recall() is None
 
 
-async def test_a_socket_left_half_open_does_not_disturb_who_took_over(process: Process) -> None:
+@pytest.mark.parametrize("where", ["in another process", "in the same process"])
+async def test_a_socket_left_half_open_does_not_disturb_who_took_over(process: Process, where: str) -> None:
     cache = Cache()
-    one, other = process(cache), process(cache)
+    one = process(cache)
+    other = one if where == "in the same process" else process(cache)
     old = progress(one)
     old.begin(3)
     await written(one)
@@ -142,6 +157,30 @@ async def test_a_socket_left_half_open_does_not_disturb_who_took_over(process: P
     old.end(forget=True)
     await written(one)
     assert await progress(process(cache)).recall() == 9
+
+
+@pytest.mark.parametrize(("minutes", "position"), [(10, 5), (15, None)])
+@pytest.mark.parametrize("is_the_cache_there", [True, False])
+async def test_it_is_remembered_for_ten_minutes_after_the_last_contact_and_not_for_long(
+    process: Process, monkeypatch: pytest.MonkeyPatch, is_the_cache_there: bool, minutes: int, position: int | None
+) -> None:
+    """The process dies shortly before it would have renewed everything."""
+    clock = Clock()
+    for module in (receipts_module, django_base, django_locmem):
+        monkeypatch.setattr(module, "time", clock)
+    cache = Cache()
+    cache.is_away = not is_the_cache_there
+    receipts = process(cache)
+    before = progress(receipts)
+    before.begin(3)
+    before.confirm(5)
+    if is_the_cache_there:
+        await written(receipts)
+    clock.now += REFRESH_SECONDS - 1
+    if not is_the_cache_there:
+        before.end(forget=False)
+    clock.now += 60 * minutes
+    assert await progress(process(cache) if is_the_cache_there else receipts).recall() == position
 
 
 async def test_without_the_cache_the_process_remembers(process: Process, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from rooms.exceptions import Forbidden
 from rooms.identity import Viewer
 from rooms.models import Guest, Room
 from rooms.selectors import Asked, Following, Reader
+from schema import socket as socket_module
 from schema.closing import NO_RECEIPT, SERVICE_RESTART, TRY_AGAIN
 from schema.cursors import log_cursor
 from schema.ids import encode_id
@@ -175,6 +176,16 @@ async def test_a_client_that_has_left_is_no_failure(log: FakeLog, caplog: pytest
 async def test_a_bug_beside_the_operations_leaves_no_mute_socket(
     log: FakeLog, caplog: pytest.LogCaptureFixture
 ) -> None:
+    drain: Drain = {"began": asyncio.Event(), "delay_seconds": 0.0}
+    async with opened(log, drain=drain) as socket:
+        await socket.init()
+        with patch.object(socket_module.Socket, "_finite_operations", side_effect=ZeroDivisionError("bug")):
+            drain["began"].set()
+            assert await socket.closed() == TRY_AGAIN
+    assert "ZeroDivisionError: bug" in caplog.text
+
+
+async def test_nor_does_one_in_asking_for_receipts(log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
     async with opened(log, pace=Pace(heartbeat_seconds=0.001)) as socket:
         with patch.object(Window, "ping", side_effect=ZeroDivisionError("bug")):
             await socket.init()
@@ -236,6 +247,32 @@ async def test_who_leaves_on_purpose_begins_anew(
 
 @pytest.mark.keeps("socket_window_bytes")
 @pytest.mark.exceeds("socket_window_bytes")
+async def test_who_says_complete_begins_anew(log: FakeLog, known: None, receipts: Receipts) -> None:
+    for _ in range(2):
+        async with opened(log, receipts=receipts, leave_code=1006) as socket:
+            await follow(socket, log_cursor(1, 0), KNOWN)
+            assert await sequences(socket, 3) == [1, 2, 3]
+            await socket.send(type="complete", id="1")
+            await socket.send(type="ping")
+            assert (await socket.receive())["type"] == "pong"
+
+
+@pytest.mark.parametrize(("after", "heard"), [(log_cursor(1, 1), [2, 3, 4, 5]), (None, [5])], ids=["after", "nothing"])
+async def test_where_the_memory_is_gone_after_counts_and_without_it_the_sequence_shows_the_hole(
+    log: FakeLog, known: None, after: str | None, heard: list[int]
+) -> None:
+    async with opened(log, leave_code=1006) as socket:
+        await follow(socket, after, KNOWN)
+    log.append()
+    async with opened(log, broker=(broker := FakeBroker())) as socket:
+        await follow(socket, after, KNOWN)
+        while not broker.watched:  # noqa: ASYNC110 - the start needs a thread
+            await asyncio.sleep(0.001)
+        log.append()
+        socket.hub.hint(1, log.head)
+        assert await sequences(socket, len(heard)) == heard
+
+
 async def test_no_more_is_in_flight_than_the_window_takes(log: FakeLog) -> None:
     for _ in range(50):
         log.append()
