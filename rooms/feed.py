@@ -194,7 +194,8 @@ class Feed:
 
         Raises the refusal of who may not. Returns once the feed has read up to ``head``, as for ``follow``.
         """
-        await self._require_access(self._access.version)
+        while self._access.is_in_doubt(follower):
+            await self._require_access(self._access.version)
         await self.tail.past(head - 1)
         _require_not_lost(follower)
 
@@ -287,6 +288,10 @@ class Access:
             or follower.access_version < min(version, self.version)
             or (follower.access_version < version and (not is_known or follower.key in concerned))
         ]
+
+    def is_in_doubt(self, follower: Follower) -> bool:
+        """Whether it is to be asked about who has just come, whoever else there is."""
+        return follower.refusal is None and (follower.access_version < self.version or follower.key in self.doubted)
 
     def reach(self, followers: set[Follower], version: int) -> None:
         """Take note that whoever is left has access at ``version``, and nobody is in doubt."""

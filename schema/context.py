@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from strawberry.dataloader import DataLoader
@@ -50,12 +51,14 @@ class Context:
     on_lost: Callable[[Exception], None] = _cannot_lose
     document: Document | None = None
     cost: int = 0
-    standings: DataLoader[Room, Standing] = field(init=False)
 
     def __post_init__(self) -> None:
-        # Without its cache: what somebody may do can change while a subscription lives.
-        self.standings = DataLoader(self._load_standings, cache=False)
         note_viewer(self.viewer.key)
+
+    @cached_property
+    def standings(self) -> DataLoader[Room, Standing]:
+        """What the viewer is to rooms. Without a cache: that can change while a subscription lives."""
+        return DataLoader(self._load_standings, cache=False)
 
     def become(self, viewer: Viewer) -> None:
         self.viewer = viewer
