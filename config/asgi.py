@@ -1,7 +1,8 @@
 """The one place that wires everything together: the whole of a serving process, on a page.
 
-HTTP goes to Django. WebSockets go to the transport, which follows rooms through the process's hub; the hub reads the
-log in the database and hears hints through the broker, which also carries the hints of this process's own services.
+HTTP goes to Django, but for GraphQL, which goes past its handler. WebSockets go to the transport, which follows rooms
+through the process's hub; the hub reads the log in the database and hears hints through the broker, which also carries
+the hints of this process's own services.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from django.urls import path, re_path  # noqa: E402
 from rooms.broker import AccessChange, Broker  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
+from schema.endpoint import graphql_beside  # noqa: E402
 from schema.middleware import around  # noqa: E402
 from schema.presence import OpenSockets  # noqa: E402
 from schema.receipts import Receipts  # noqa: E402
@@ -45,9 +47,10 @@ websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI appli
     path("graphql/", cast("Any", Transport(schema, hub, receipts, settings.LIMITS, sockets=sockets))),
     re_path("", cast("Any", refuse)),
 ]
+http_application = around(seen_through_proxies(graphql_beside(django_application, settings.MIDDLEWARE)))
 router = ProtocolTypeRouter(
     {
-        "http": around(seen_through_proxies(django_application)),
+        "http": http_application,
         "websocket": seen_through_proxies(cast("Any", URLRouter(websocket_routes))),
     }
 )

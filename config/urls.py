@@ -1,4 +1,4 @@
-"""Every address of Salas but the WebSocket one, which ``asgi.py`` routes."""
+"""Every page of Salas. GraphQL itself, over HTTP and WebSocket, is routed by ``asgi.py``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView, TemplateView
-
-from schema.http import graphql_view
 
 page = TemplateView.as_view(template_name="page.html")
 
@@ -17,7 +15,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="enter")),
     path("entrar/", page, name="enter"),
     path("salas/<slug:slug>/", page, name="room"),
-    path("graphql/", graphql_view("graphiql.html"), name="graphql"),
+    path("graphql/", TemplateView.as_view(template_name="graphiql.html"), name="graphql"),
     path("admin/", admin.site.urls),
     path("favicon.ico", favicon),  # the admin's pages name none
 ]

@@ -1,8 +1,8 @@
 """Where database work runs when it is asked for from the event loop.
 
-A Django request has a thread, and with it a connection, of its own: what it asks for runs there. Sockets and feeds
-share a bounded pool of threads: one slow query does not hold up the rest, and a thousand sockets do not use up the
-database. What hashes a password takes long and has a smaller pool of its own, so that no feed waits for it.
+Requests, sockets and feeds share a bounded pool of threads: one slow query does not hold up the rest, and a thousand
+sockets do not use up the database. What hashes a password takes long and has a smaller pool of its own, so that no feed
+waits for it. Django's own pages have threads of their own.
 
 Concurrency: ``in_database`` may be awaited from any task. Each call has a connection to itself until it returns.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -26,12 +25,6 @@ HASHING_POOL_SIZE = 2
 
 _pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="database")
 _hashing_pool = ThreadPoolExecutor(HASHING_POOL_SIZE, thread_name_prefix="hashing")
-_in_request: ContextVar[bool] = ContextVar("in_request", default=False)
-
-
-def stay_in_request_thread() -> None:
-    """Make ``in_database`` use the request's own thread for the rest of the calling task."""
-    _in_request.set(True)
 
 
 async def in_database(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -46,8 +39,6 @@ async def in_hashing(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwa
 
 async def _run(function: Callable[[], R], pool: ThreadPoolExecutor) -> R:
     work = partial(_with_connection, function)
-    if _in_request.get():
-        return await sync_to_async(work, thread_sensitive=True)()
     return await sync_to_async(work, thread_sensitive=False, executor=pool)()
 
 

@@ -27,6 +27,8 @@ from .tracing import note_viewer
 if TYPE_CHECKING:
     from .documents import Document
 
+NOT_VALID = "The bearer token is not valid."
+
 
 def _cannot_lose(_refusal: Exception) -> None:
     raise RuntimeError("subscriptions are served where they can be ended")

@@ -1,5 +1,4 @@
-"""GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/) in a Django view, so that its middleware
-applies. Browsers find GraphiQL at its address.
+"""GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), from a request of Django's to its response.
 
 Queries come by POST or GET, mutations by POST, subscriptions not at all. Every answer is JSON, refusals too.
 """
@@ -17,21 +16,18 @@ from django.contrib.auth import login, logout
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
-from django.shortcuts import render
-from django.views.decorators.csrf import csrf_exempt
 from graphql import OperationType
 from strawberry.types import ExecutionResult
 
 from rooms.exceptions import BadUserInput, Forbidden, OperationTimeout, Refusal, Unauthenticated
 from rooms.identity import Viewer
-from rooms.provider import keys_ready
 from rooms.sessions import GUEST_IN_SESSION, keep_in_session, session_of
-from rooms.threads import in_database, stay_in_request_thread
 
 from .addresses import address_of
-from .context import Context, Credentials, authenticate, token_in
+from .context import Context, Credentials
 from .documents import NotServedHere
 from .errors import masked, presented, refusal_in, refusal_presented
+from .identities import Identities
 from .operations import is_request_error, operate
 from .origins import is_trusted_origin
 from .requests import OperationRequest, json_object, operation_request
@@ -48,6 +44,7 @@ ALLOWED = {
 }
 ALLOW_HEADER = "GET, POST"
 PARAMETERS_OF_OBJECTS = ("variables", "extensions")
+authenticate = Identities().viewer_of
 STATUS: dict[type[Refusal], int] = {Unauthenticated: 401, Forbidden: 403, OperationTimeout: 503}
 
 
@@ -59,23 +56,12 @@ class Unservable(BadUserInput):
         self.status = status
 
 
-def graphql_view(page_template: str) -> Any:
-    """The view for ``/graphql/``. It checks for itself what CsrfViewMiddleware would answer in HTML."""
-
-    async def view(request: HttpRequest) -> HttpResponse:
-        response = render(request, page_template) if _wants_page(request) else await _answered(request)
-        response["Cache-Control"] = "no-store"
-        return response
-
-    return csrf_exempt(view)
-
-
-async def _answered(request: HttpRequest) -> HttpResponse:
-    stay_in_request_thread()
+async def answer(request: HttpRequest) -> HttpResponse:
+    """Answer a request that is there as a whole. Never raises but on cancellation."""
     media_type = request.get_preferred_type(MEDIA_TYPES)
     try:
         _require_servable(request, media_type)
-        asked = await in_database(_request_of, request)
+        asked = _request_of(request)
         _require_own_site(request)
         result = await _result(asked, await _context(request), request.method or "")
         return _response(_payload(result), _status(result, media_type), media_type)
@@ -90,8 +76,14 @@ async def _answered(request: HttpRequest) -> HttpResponse:
         return _response({"errors": [masked()]}, 500, media_type)
 
 
-def _wants_page(request: HttpRequest) -> bool:
-    return request.method == "GET" and "query" not in request.GET and "text/html" in request.headers.get("Accept", "")
+def wants_page(request: HttpRequest) -> bool:
+    """Whether this is a browser that was led to the address, which finds GraphiQL there."""
+    if request.method != "GET" or "text/html" not in request.headers.get("Accept", ""):
+        return False
+    try:
+        return "query" not in request.GET
+    except SuspiciousOperation:
+        return False  # the answer says what is wrong with it
 
 
 # What is asked for
@@ -108,7 +100,7 @@ def _require_servable(request: HttpRequest, media_type: str | None) -> None:
 
 
 def _request_of(request: HttpRequest) -> OperationRequest:
-    """Raises BadUserInput for what is no request. Called where a thread may wait for the body."""
+    """Raises BadUserInput for what is no request."""
     if request.method == "GET":
         return operation_request({name: _parameter(name, value) for name, value in request.GET.dict().items()})
     try:
@@ -154,10 +146,8 @@ async def _context(request: HttpRequest) -> Context:
     if request.session.session_key is not None:
         request.session = session_of(request.session.session_key)
     shown = Credentials(request.session.session_key, request.headers.get("Authorization"))
-    await keys_ready([token_in(shown.authorization)])
-    viewer = await in_database(authenticate, shown)
     return Context(
-        viewer=viewer,
+        viewer=await authenticate(shown),
         remember=partial(_remember, request),
         forget=partial(_forget, request),
         address=address_of(request),

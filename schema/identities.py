@@ -28,9 +28,9 @@ class Identities:
         """As ``authenticate``: NOBODY without credentials. Raises Unauthenticated for a bearer token not in force."""
         if shown.session_key is None and shown.authorization is None:
             return NOBODY
+        await keys_ready([token_in(shown.authorization)])  # which may take long: nobody else waits for it
         return in_force(shown, await self._batches.do(shown))
 
 
 async def _viewers_of(shown: Sequence[Credentials]) -> Sequence[Viewer]:
-    await keys_ready([token_in(each.authorization) for each in shown])
     return await in_database(authenticate_all, shown)

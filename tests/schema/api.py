@@ -1,14 +1,14 @@
-"""A client of the schema over HTTP, through Django's own test client: middleware, view and all."""
+"""A client of the schema over HTTP: middleware, endpoint and all."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.test import Client
-
 from rooms.identity import Viewer
 from rooms.models import Member, Message, Room
 from schema.ids import encode_id
+
+from .client import Client
 
 
 class Api:

@@ -6,7 +6,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.test import Client
 from pytest_django import Settings
 
 from rooms import selectors
@@ -14,6 +13,7 @@ from schema.ids import encode_id
 from tests.people import make_room, make_user
 
 from .api import Api
+from .client import Client
 
 pytestmark = pytest.mark.django_db
 

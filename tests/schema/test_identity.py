@@ -17,11 +17,11 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.cache.backends.locmem import LocMemCache
-from django.test import Client
+from django.test import Client as DjangoClient
 from django.utils import timezone
 from pytest_django import Settings
 
-from rooms import attempts, broker, provider, threads
+from rooms import attempts, broker, provider
 from rooms.attempts import Counts
 from rooms.exceptions import Unauthenticated
 from rooms.identity import Viewer
@@ -43,6 +43,7 @@ from tests.rooms.admin_pages import run_action
 from tests.rooms.fakes import run_loop
 
 from .api import Api
+from .client import Client
 from .sockets import Socket, opened
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -294,7 +295,6 @@ async def test_a_wrong_login_is_told_the_same_over_a_socket(rosa: User, sockets:
 
 async def test_passwords_are_hashed_apart_from_what_followers_need(rosa: User, sockets: OpenSockets) -> None:
     names: list[str] = []
-    threads._in_request.set(False)  # which Django's client in earlier tests leaves behind
 
     def noted(**_: object) -> Any:
         names.append(threading.current_thread().name)
@@ -348,8 +348,8 @@ async def by_token(user: User) -> tuple[dict[str, str], dict[str, str] | None]:
 
 
 async def by_session(user: User) -> tuple[dict[str, str], dict[str, str] | None]:
-    client = Client()
-    await sync_to_async(client.force_login)(user)
+    client = DjangoClient()
+    await in_database(client.force_login, user)
     return {"origin": ORIGIN["Origin"], "cookie": f"sessionid={client.cookies['sessionid'].value}"}, None
 
 
@@ -420,7 +420,7 @@ async def test_it_ends_on_the_sweep_where_the_event_was_lost(
 
 async def test_revoking_in_the_admin_ends_it(rosa: User, sockets: OpenSockets, announced: Announced) -> None:
     _, payload = await by_token(rosa)
-    boss = Client()
+    boss = DjangoClient()
 
     def revoke_there() -> None:
         boss.force_login(User.objects.create_superuser("boss"))
@@ -428,7 +428,7 @@ async def test_revoking_in_the_admin_ends_it(rosa: User, sockets: OpenSockets, a
 
     async with opened(sockets=sockets) as socket:
         await socket.init(payload)
-        await sync_to_async(revoke_there)()
+        await in_database(revoke_there)
         assert await socket.closed() == FORBIDDEN
 
 

@@ -13,7 +13,7 @@ import pytest
 from django.core.handlers.asgi import ASGIHandler
 from pytest_django import Settings
 
-from config.asgi import django_application
+from config.asgi import http_application
 from config.limits import Limits
 from schema.middleware import around
 
@@ -42,8 +42,9 @@ async def ask(
     path: str = "/graphql/",
     body: Iterable[bytes] = (QUERY,),
     headers: dict[str, str] | None = None,
-    application: Any = django_application,
+    application: Any = http_application,
     then: dict[str, Any] | None = None,
+    query_string: bytes = b"",
 ) -> Answer:
     """Send a request as a server hands it on, its body in pieces, and ``then`` what comes after them."""
     pieces = [{"type": "http.request", "body": piece, "more_body": True} for piece in body]
@@ -61,10 +62,10 @@ async def ask(
         "type": "http",
         "method": method,
         "path": path,
-        "query_string": b"",
+        "query_string": query_string,
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
     }
-    await asyncio.wait_for(around(application)(scope, receive, send), 10)
+    await asyncio.wait_for(application(scope, receive, send), 10)
     if not sent:
         return Answer(0, {}, b"")
     start, *rest = sent
@@ -192,7 +193,7 @@ async def test_a_cookie_that_chokes_is_nobody_s(cookie: str) -> None:
 
 async def test_what_fails_outside_of_django_is_masked(caplog: pytest.LogCaptureFixture) -> None:
     with patch.object(ASGIHandler, "read_body", side_effect=ZeroDivisionError("secret detail")):
-        answer = await ask()
+        answer = await ask("GET", headers={"accept": "text/html"}, body=[])
     assert (answer.status, answer.error["extensions"]["code"]) == (500, "INTERNAL_SERVER_ERROR")
     assert b"secret" not in answer.body
     assert "ZeroDivisionError: secret detail" in caplog.text
@@ -204,10 +205,10 @@ async def test_html_of_django_s_is_not_answered_at_graphql() -> None:
         await send({"type": "http.response.start", "status": 500, "headers": headers})
         await send({"type": "http.response.body", "body": b"<h1>", "more_body": False})
 
-    answer = await ask(application=failing)
+    answer = await ask(application=around(failing))
     assert answer.error["extensions"]["requestId"] == answer.headers["x-request-id"]
     assert (answer.headers["content-length"], answer.headers["x-other"]) == (str(len(answer.body)), "kept")
-    assert (await ask(application=failing, path="/entrar/")).body == b"<h1>"
+    assert (await ask(application=around(failing), path="/entrar/")).body == b"<h1>"
 
 
 async def test_the_page_is_not_stored_either() -> None:
