@@ -1,11 +1,17 @@
-"""graphql-transport-ws, rule by rule: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md."""
+"""graphql-transport-ws, rule by rule: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md.
+
+What a test shows is cited in its docstring, after ``>``, in the words of the graphql-ws that is installed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -33,9 +39,10 @@ from schema.limits import Pace
 from schema.operations import Moderation
 from schema.presence import OpenSockets
 from schema.schema import schema
+from tests.rooms.fakes import run_loop
 
 from .loops import SkippingLoop, run_skipping
-from .sockets import Ended, opened, recognised
+from .sockets import ENOUGH_SECONDS, Ended, opened, recognised
 
 QUERY = "{ viewer { isAuthenticated } }"
 ANSWER = {
@@ -62,6 +69,36 @@ MESSAGES = st.fixed_dictionaries(
 FRAMES = st.one_of(MESSAGES, MESSAGES, st.dictionaries(st.sampled_from(["type", "id", "payload"]), JSON), JSON)
 
 
+PROTOCOL_TEXT = Path(__file__).parents[2] / "frontend" / "node_modules" / "graphql-ws" / "PROTOCOL.md"
+IS_RULE = re.compile(r"\b(must|will|should|may|only|free|allowed|permissable|Expected|can be (active|sent))\b")
+
+
+def protocol() -> str:
+    """The sections that rule, without code and headings, each paragraph on a line."""
+    text = PROTOCOL_TEXT.read_text().partition("## Communication")[2].partition("## Examples")[0]
+    text = re.sub(r"```.*?```|^#.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return "\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def cited() -> list[str]:
+    tests = [inspect.getdoc(value) or "" for name, value in globals().items() if name.startswith("test_")]
+    quotes = [re.findall(r"(?:^> .*\n?)+", test, re.MULTILINE) for test in tests]
+    return [" ".join(quote.replace("\n> ", " ").removeprefix("> ").split()) for each in quotes for quote in each]
+
+
+def rules() -> list[str]:
+    sentences = [each for line in protocol().splitlines() for each in re.split(r"(?<=[.`]) (?=[A-Z])", line)]
+    return [sentence for sentence in sentences if IS_RULE.search(sentence)]
+
+
+def test_every_rule_is_cited() -> None:
+    assert [rule for rule in rules() if not any(rule in quote or quote in rule for quote in cited())] == []
+
+
+def test_what_is_cited_is_a_rule() -> None:
+    assert [quote for quote in cited() if quote not in protocol()] == []
+
+
 # The handshake
 
 
@@ -73,6 +110,7 @@ async def test_only_this_subprotocol_is_spoken(subprotocols: tuple[str, ...]) ->
 
 
 async def test_the_subprotocol_is_chosen_among_others() -> None:
+    """> The WebSocket sub-protocol for this specification is: `graphql-transport-ws`."""
     async with opened(subprotocols=("graphql-ws", "graphql-transport-ws")) as socket:
         assert socket.accepted_subprotocol == "graphql-transport-ws"
 
@@ -102,6 +140,9 @@ async def test_a_page_of_this_site_gets_one(origin: str) -> None:
 
 @pytest.mark.parametrize("payload", [None, {}, {"something": "else"}, {"authorization": None}])
 async def test_a_connection_is_acknowledged(payload: dict[str, Any] | None) -> None:
+    """> Expected response to the `ConnectionInit` message from the client acknowledging a successful connection with
+    > the server.
+    """
     async with opened() as socket:
         await socket.init(payload)
 
@@ -120,6 +161,9 @@ async def test_a_payload_is_an_object(payload: object) -> None:
 
 
 async def test_one_init_is_enough() -> None:
+    """> If the server receives more than one `ConnectionInit` message at any given time, the server will close the
+    > socket with the event `4429: Too many initialisation requests`.
+    """
     async with opened() as socket:
         await socket.init()
         await socket.send(type="connection_init")
@@ -130,6 +174,12 @@ async def test_one_init_is_enough() -> None:
 @pytest.mark.exceeds("init_seconds")
 @pytest.mark.parametrize(("seconds", "code"), [(9.9, None), (10.1, INIT_TIMEOUT)])
 def test_who_does_not_say_init_in_time_is_sent_away(seconds: float, code: int | None) -> None:
+    """> The server must receive the connection initialisation message within the allowed waiting time
+
+    > If the client does not request a connection within the allowed timeout, the server will close the socket with
+    > the event: `4408: Connection initialisation timeout`.
+    """
+
     async def course(loop: SkippingLoop) -> int | None:
         async with opened() as socket:
             loop.skip_waits()
@@ -146,6 +196,9 @@ def test_who_does_not_say_init_in_time_is_sent_away(seconds: float, code: int | 
 
 @pytest.mark.parametrize("authorization", ["Bearer", "Basic x", "nonsense"])
 async def test_a_token_that_is_none_is_refused(authorization: str) -> None:
+    """> If the server wishes to reject the connection, for example during authentication, it is recommended to close
+    > the socket with `4403: Forbidden`.
+    """
     async with opened() as socket:
         await socket.send(type="connection_init", payload={"Authorization": authorization})
         assert await socket.closed() == FORBIDDEN
@@ -162,6 +215,10 @@ async def test_an_authorization_is_one_text(payload: dict[str, object]) -> None:
 
 
 async def test_a_ping_is_answered_with_its_payload_at_any_time() -> None:
+    """> A `Pong` must be sent in response from the receiving party as soon as possible.
+
+    > The `Ping` message can be sent at any time within the established socket.
+    """
     async with opened() as socket:
         await socket.send(type="ping")
         assert await socket.receive() == {"type": "pong"}
@@ -177,6 +234,9 @@ async def test_a_ping_with_a_null_payload_has_none() -> None:
 
 @pytest.mark.parametrize("payload", [None, {}, {"a": 1}, {"receipt": None}, {"receipt": True}, {"receipt": 10**19}])
 async def test_a_pong_may_come_unasked(payload: dict[str, object] | None) -> None:
+    """> The `Pong` message can be sent at any time within the established socket. Furthermore, the `Pong` message may
+    > even be sent unsolicited as an unidirectional heartbeat.
+    """
     async with opened() as socket:
         await socket.send(type="pong", payload=payload)
         await socket.send(type="pong")
@@ -187,12 +247,21 @@ async def test_a_pong_may_come_unasked(payload: dict[str, object] | None) -> Non
 
 
 async def test_nothing_is_subscribed_before_the_ack() -> None:
+    """> Executing operations is allowed **only** after the server has acknowledged the connection through the
+    > `ConnectionAck` message, if the connection is not acknowledged, the socket will be closed immediately with the
+    > event `4401: Unauthorized`.
+    """
     async with opened() as socket:
         await socket.subscribe("1", QUERY)
         assert await socket.closed() == UNAUTHORIZED
 
 
 async def test_a_query_has_one_result_and_completes() -> None:
+    """> After all results have been emitted, the `Complete` message will follow indicating stream completion.
+
+    > Messages corresponding to operations must contain the `id` field used for uniquely identifying server
+    > responses
+    """
     async with opened() as socket:
         await socket.init()
         await socket.subscribe("1", QUERY)
@@ -201,6 +270,9 @@ async def test_a_query_has_one_result_and_completes() -> None:
 
 
 async def test_an_id_may_be_used_again_once_it_is_complete() -> None:
+    """> The server needs only keep track of IDs for as long as the subscription is active. Once a client completes an
+    > operation, it is free to re-use that ID.
+    """
     async with opened() as socket:
         await socket.init()
         for _ in range(3):
@@ -209,6 +281,9 @@ async def test_an_id_may_be_used_again_once_it_is_complete() -> None:
 
 
 async def test_an_id_may_be_used_again_after_its_error() -> None:
+    """> If the server dispatched the `Error` message relative to the original `Subscribe` message, no `Complete`
+    > message will be emitted.
+    """
     async with opened() as socket:
         await socket.init()
         for _ in range(2):
@@ -222,6 +297,9 @@ async def test_an_id_may_be_used_again_after_its_error() -> None:
     "query", ["{", "{ nothing }", "", "subscription { messages }", "query A { __typename } query B { __typename }"]
 )
 async def test_a_faulty_document_is_an_error_of_its_operation_and_harms_no_other(query: str) -> None:
+    """> Multiple operations identified with separate IDs can be active at any time and their messages can be
+    > interleaved on the connection.
+    """
     async with opened() as socket:
         await socket.init()
         await socket.subscribe("bad", query)
@@ -234,6 +312,7 @@ async def test_a_faulty_document_is_an_error_of_its_operation_and_harms_no_other
 
 
 async def test_a_refused_subscription_is_an_error_of_its_operation() -> None:
+    """> This message terminates the operation and no further messages will be sent."""
     async with opened() as socket:
         await socket.init()
         await socket.subscribe("1", 'subscription { messages(roomId: "x") { sequence } }')
@@ -289,6 +368,7 @@ async def test_extensions_reach_the_schema() -> None:
     ],
 )
 async def test_a_subscribe_that_is_none_ends_the_socket(message: dict[str, object]) -> None:
+    """> both the server and the client must conform to the specified message structure."""
     async with opened() as socket:
         await socket.init()
         await socket.send(type="subscribe", **message)
@@ -296,6 +376,10 @@ async def test_a_subscribe_that_is_none_ends_the_socket(message: dict[str, objec
 
 
 async def test_an_id_in_use_ends_the_socket() -> None:
+    """> If there is already an active subscriber for an operation matching the provided ID, regardless of the
+    > operation type, the server **must** close the socket immediately with the event `4409: Subscriber for
+    > <unique-operation-id> already exists`.
+    """
     async with opened() as socket:
         await socket.init()
         with patch.object(socket_module.Socket, "_stream", _never):
@@ -328,7 +412,37 @@ async def test_complete_frees_the_id_at_once() -> None:
         assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
 
 
+async def test_nothing_more_is_sent_of_what_the_client_has_completed() -> None:
+    """> No further events, relevant to the original subscription, should be sent through. Even if the client sent a
+    > `Complete` message for a _single-result-operation_ before it resolved, the result should not be sent through once
+    > it does.
+    """
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(self: object, info: object) -> object:
+        begun.set()
+        await release.wait()
+        return Viewer()
+
+    async with opened() as socket:
+        await socket.init()
+        with patch.object(schema._schema.query_type.fields["viewer"], "resolve", slow):  # type: ignore[union-attr]
+            await socket.subscribe("1", QUERY)
+            await asyncio.wait_for(begun.wait(), ENOUGH_SECONDS)
+            await socket.send(type="complete", id="1")
+            await socket.send(type="ping")
+            assert await socket.receive() == {"type": "pong"}
+            release.set()
+            await run_loop(20)
+            assert socket.nothing_waits
+
+
 async def test_complete_for_an_unknown_id_is_heard_and_forgotten() -> None:
+    """> Both client and server must therefore be prepared to receive (and ignore) messages for operations that they
+    > consider already completed.
+
+    > It is permissable to simply ignore all _unknown_ IDs without closing the connection.
+    """
     async with opened() as socket:
         await socket.init()
         await socket.send(type="complete", id="unknown")
@@ -376,6 +490,9 @@ async def test_complete_for_an_unknown_id_is_heard_and_forgotten() -> None:
     ids=lambda text: text[:40],
 )
 async def test_a_frame_that_is_no_message_ends_the_socket(text: str) -> None:
+    """> Receiving a message of a type or format which is not specified in this document will result in an
+    > **immediate** socket closure with the event `4400: <error-message>`.
+    """
     async with opened() as socket:
         await socket.init()
         await socket.send_text(text)
@@ -418,6 +535,7 @@ async def test_a_frame_within_its_limits_does_not(value: str) -> None:
 
 
 async def test_a_binary_frame_ends_the_socket() -> None:
+    """> Messages are represented through the JSON structure and are stringified before being sent over the network."""
     async with opened() as socket:
         await socket.send_bytes(json.dumps({"type": "connection_init"}).encode())
         assert await socket.closed() == BAD_REQUEST
