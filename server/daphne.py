@@ -203,7 +203,8 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
 
 def socket_class_for(factory: Any) -> type[Socket]:
     """A class whose sockets have the factory's options in common, where autobahn would copy them into each."""
-    options = {name: getattr(factory, name) for name in Socket.CONFIG_ATTRS}
+    values = {name: getattr(factory, name) for name in Socket.CONFIG_ATTRS}
+    options = {name: staticmethod(value) if callable(value) else value for name, value in values.items()}
     return type("Socket", (Socket,), {**options, "CONFIG_ATTRS": []})
 
 
