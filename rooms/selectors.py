@@ -248,12 +248,14 @@ def room_to_follow(*, viewer: Viewer, room_id: int, after: int | None) -> Follow
 def rooms_to_follow(*, asked: Sequence[Asked]) -> list[Following | Refusal]:
     """The same for many: what each may follow, or why not.
 
-    As many queries for a thousand as for one, and a few for each who is staff.
+    As many queries for a thousand as for one, for rooms that are not there as for others, and a few for each who is
+    staff.
     """
-    rooms = Room.objects.in_bulk({each.room_id for each in asked})
+    room_ids = {each.room_id for each in asked}
+    rooms = Room.objects.in_bulk(room_ids)
     viewers = [each.viewer for each in asked]
-    inside = _places(Member.objects.filter(room__in=rooms, left_at=None), viewers)
-    banned = _places(Ban.objects.filter(room__in=rooms), viewers)
+    inside = _places(Member.objects.filter(room__in=room_ids, left_at=None), viewers)
+    banned = _places(Ban.objects.filter(room__in=room_ids), viewers)
     return [_following(each, rooms.get(each.room_id), inside, banned) for each in asked]
 
 

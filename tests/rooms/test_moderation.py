@@ -535,6 +535,10 @@ def test_a_room_that_one_may_not_know_of_costs_the_same_as_none() -> None:
             ),
             (partial(edit, stranger, message), partial(edit, stranger, Message(pk=2**40))),
             (
+                partial(selectors.room_to_follow, viewer=stranger, room_id=room.pk, after=0),
+                partial(selectors.room_to_follow, viewer=stranger, room_id=2**40, after=0),
+            ),
+            (
                 partial(selectors.message_by_id, viewer=stranger, message_id=message_id),
                 partial(selectors.message_by_id, viewer=stranger, message_id=2**40),
             ),

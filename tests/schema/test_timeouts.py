@@ -42,7 +42,7 @@ def stuck(settings: Settings) -> Iterator[None]:
     """Nothing that asks the database gets an answer, and nobody waits for long."""
     settings.LIMITS = replace(Limits(), operation_seconds=0.001)
     with ExitStack() as stack:
-        for module in ("queries", "mutations", "subscriptions"):
+        for module in ("queries", "mutations", "beginnings"):
             stack.enter_context(patch(f"schema.{module}.in_database", never))
         yield
 
