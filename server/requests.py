@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -140,5 +141,8 @@ class Factory(http_protocol.HTTPFactory):  # type: ignore[misc]
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         protocol = super().buildProtocol(addr)
-        protocol.requestFactory = Request
+        protocol.requestFactory = partial(Request, parsePOSTFormSubmission=False)  # forms are the application's
         return protocol
+
+    def log(self, request: http.Request) -> None:
+        """Twisted would word a line for a file that there is not: applications log what they answer."""

@@ -192,6 +192,25 @@ async def test_a_socket_that_is_open_has_no_deadline(hasty: Served) -> None:
         assert await socket.recv() == "hello"
 
 
+@pytest.mark.end_to_end
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (b"multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: nonsense"),
+        (b"multipart/form-data", b"anything"),
+        (b"application/x-www-form-urlencoded", b"a&" * 10_000),
+        (b"\xff;;=", b"anything"),
+    ],
+    ids=["parts", "no boundary", "a form", "no type"],
+)
+async def test_what_a_body_holds_is_the_application_s_to_say(serve: Serve, kind: bytes, body: bytes) -> None:
+    served = serve()
+    head = HEADERS + b"Content-Type: " + kind + b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+    async with peer(served, head, body) as one:
+        assert (await one.reader.readline()).startswith(b"HTTP/1.1 200 ")
+    await served.logged(f"heard {len(body)} bytes")
+
+
 # Large requests
 
 
