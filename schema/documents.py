@@ -14,14 +14,17 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from graphql import (
     DocumentNode,
+    GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
     MaxIntrospectionDepthRule,
     OperationDefinitionNode,
     OperationType,
     parse,
+    specified_rules,
     validate,
 )
+from strawberry.schema.schema import validate_document
 
 from rooms.exceptions import BadUserInput, QueryTooComplex
 from rooms.identity import Viewer
@@ -82,11 +85,14 @@ class Document:
         self._measures[sizes_given(self._sizes, variables)] = found
         return found
 
-    @property
-    def is_found_valid(self) -> bool:
-        """Validate it now unless that was done before."""
-        self.is_valid = self.is_valid or not validate(self.schema, self.parsed)
-        return self.is_valid
+    def faults(self) -> list[GraphQLError]:
+        """What makes it invalid; nothing once it was found valid. The rules are Strawberry's: the specification's, and
+        some for inputs."""
+        if self.is_valid:
+            return []
+        found = validate_document(self.schema, self.parsed, tuple(specified_rules))
+        self.is_valid = not found
+        return found
 
     @cached_property
     def introspects_deeply(self) -> bool:

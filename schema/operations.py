@@ -1,23 +1,32 @@
-"""One operation, from its request to its results: the one way to run it, for every transport."""
+"""One operation, from its request to its results: the one way to run it, for every transport.
+
+Strawberry makes the schema, and graphql-core executes: what Strawberry has in between, for extensions of which we have
+none, costs as much as the execution of a small operation.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Set
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from django.conf import settings
-from graphql import GraphQLError, OperationType
-from strawberry.extensions import SchemaExtension
+from graphql import ExecutionResult as CoreResult
+from graphql import GraphQLError, OperationType, execute, subscribe
+from strawberry.execution import optimized_is_awaitable
 from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
+from strawberry.utils.await_maybe import await_maybe
 
 from rooms.exceptions import OperationTimeout, Refusal
+from rooms.identity import Viewer
 
 from .context import Context
-from .documents import ANY_OPERATION, admitted
+from .documents import ANY_OPERATION, Document, admitted
+from .errors import log_unexpected
+from .introspection import may_introspect, without_suggestion
 from .requests import OperationRequest
 from .tracing import note_operation
 
@@ -36,16 +45,14 @@ async def operate(
         return
     context.document, context.cost = document, cost
     note_operation(document.operation.name.value if document.operation.name else None)
-    results: Any = await schema.stream(
-        document.text,
-        variable_values=request.variables,
-        operation_name=request.operation_name,
-        operation_extensions=request.extensions,
-        context_value=context,
-    )
-    async with aclosing(results):
-        async for result in results:
-            yield result
+    if faults := document.faults():
+        yield _not_executed(faults, context)
+    elif document.operation.operation is OperationType.SUBSCRIPTION:
+        async with aclosing(_events(schema, document, request, context)) as events:
+            async for event in events:
+                yield event
+    else:
+        yield await _result(schema, document, request, context)
 
 
 def is_request_error(result: ExecutionResult) -> bool:
@@ -69,36 +76,75 @@ async def in_time() -> AsyncIterator[None]:
         raise
 
 
-class Moderation(SchemaExtension):
-    """Hands Strawberry the document that is parsed and measured already, and perhaps validated; ends what takes too
-    long; tells the cost."""
-
-    def on_parse(self) -> Iterator[None]:
-        if document := self.execution_context.context.document:
-            self.execution_context.graphql_document = document.parsed
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        document = self.execution_context.context.document
-        if document and document.is_valid:
-            self.execution_context.pre_execution_errors = []  # to Strawberry: it was validated, and this was found
-        yield
-        if document:
-            document.is_valid = self.execution_context.pre_execution_errors == []
-
-    async def on_execute(self) -> AsyncIterator[None]:
-        """Around a query, a mutation, or the start of a subscription; events are not timed."""
+async def _result(
+    schema: BaseSchema, document: Document, request: OperationRequest, context: Context
+) -> ExecutionResult:
+    """Execute a query or a mutation."""
+    try:
         async with in_time():
-            yield
-
-    def get_results(self) -> dict[str, Any]:
-        """For the answer's ``extensions``. The events of a subscription do not say what its start has cost."""
-        context = self.execution_context.context
-        document = context.document
-        if document is None or document.operation.operation is OperationType.SUBSCRIPTION:
-            return {}
-        return {"cost": {"requested": context.cost, "limit": settings.LIMITS.document_cost or None}}
+            arguments = _arguments(schema, request, context)
+            result = await await_maybe(execute(document.schema, document.parsed, **arguments))
+    except Exception as error:  # noqa: BLE001 - it is in the errors
+        return _not_executed([_graphql_error(error)], context)
+    return _seen(result, context)
 
 
-def _graphql_error(error: GraphQLError | Refusal) -> GraphQLError:
-    return error if isinstance(error, GraphQLError) else GraphQLError(error.message, original_error=error)
+async def _events(
+    schema: BaseSchema, document: Document, request: OperationRequest, context: Context
+) -> AsyncGenerator[ExecutionResult, None]:
+    """Begin a subscription, which is timed, and wait for its events, which are not."""
+    try:
+        async with in_time():
+            arguments = _arguments(schema, request, context)
+            begun: Any = await await_maybe(subscribe(document.schema, document.parsed, **arguments))
+        if isinstance(begun, CoreResult):
+            yield _not_executed(begun.errors or [], context)
+            return
+        async with aclosing(begun):
+            async for event in begun:
+                yield _seen(event, context)
+    except Exception as error:  # noqa: BLE001 - it is in the errors
+        yield _seen(CoreResult(None, [_graphql_error(error)]), context)
+
+
+def _arguments(schema: BaseSchema, request: OperationRequest, context: Context) -> dict[str, Any]:
+    return {
+        "variable_values": request.variables,
+        "operation_name": request.operation_name,
+        "context_value": context,
+        "is_awaitable": optimized_is_awaitable,
+        "executor_class": schema.execution_context_class,  # type: ignore[attr-defined]
+        "operation_extensions": request.extensions,
+    }
+
+
+def _not_executed(errors: list[GraphQLError], context: Context) -> PreExecutionError:
+    _note_errors(errors, context.viewer)
+    return PreExecutionError(data=None, errors=errors, extensions=_extensions(context))
+
+
+def _seen(result: CoreResult, context: Context) -> ExecutionResult:
+    if result.errors:
+        _note_errors(result.errors, context.viewer)
+    return ExecutionResult(data=result.data, errors=result.errors, extensions=_extensions(context))
+
+
+def _note_errors(errors: list[GraphQLError], viewer: Viewer) -> None:
+    log_unexpected(errors)
+    if not may_introspect(viewer):
+        for error in errors:
+            without_suggestion(error)
+
+
+def _extensions(context: Context) -> dict[str, Any] | None:
+    """What an answer tells of its cost. The events of a subscription do not say what its start has cost."""
+    document = context.document
+    if document is None or document.operation.operation is OperationType.SUBSCRIPTION:
+        return None
+    return {"cost": {"requested": context.cost, "limit": settings.LIMITS.document_cost or None}}
+
+
+def _graphql_error(error: Exception) -> GraphQLError:
+    if isinstance(error, GraphQLError):
+        return error
+    return GraphQLError(error.message if isinstance(error, Refusal) else str(error), original_error=error)

@@ -94,7 +94,7 @@ class Shared:
 def shared_in(document: Document, variables: Mapping[str, Any] | None) -> Shared | None:
     """What is shared, if the operation can be; None for any other, and for whatever is faulty."""
     operation, schema = document.operation, document.schema
-    if operation.operation is not OperationType.SUBSCRIPTION or not document.is_found_valid:
+    if operation.operation is not OperationType.SUBSCRIPTION or document.faults():
         return None
     node = root_field_of(operation)
     if node is None or node.name.value != FIELD:

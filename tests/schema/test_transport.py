@@ -9,7 +9,6 @@ import asyncio
 import inspect
 import json
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strawberry.extensions import SchemaExtension
 
 from rooms.exceptions import Unauthenticated
 from rooms.identity import NOBODY, Viewer
@@ -36,7 +34,6 @@ from schema.closing import (
     UNAUTHORIZED,
 )
 from schema.limits import Pace
-from schema.operations import Moderation
 from schema.presence import OpenSockets
 from schema.schema import schema
 from tests.rooms.fakes import run_loop
@@ -334,18 +331,20 @@ async def test_an_operation_name_and_variables_are_heeded() -> None:
 
 async def test_extensions_reach_the_schema() -> None:
     found: list[dict[str, Any] | None] = []
+    executor = schema.execution_context_class
+    build = executor.build_resolve_info
 
-    def on_operation(extension: SchemaExtension) -> Iterator[None]:
-        found.append(extension.execution_context.operation_extensions)
-        yield
+    def noted(this: Any, *args: Any) -> Any:
+        found.append(this.operation_extensions)
+        return build(this, *args)
 
     async with opened() as socket:
         await socket.init()
-        with patch.object(Moderation, "on_operation", on_operation):
+        with patch.object(executor, "build_resolve_info", noted):
             payload = {"query": QUERY, "extensions": {"trace": [1]}}
             await socket.send(type="subscribe", id="1", payload=payload)
             assert (await socket.receive())["payload"] == ANSWER
-    assert found == [{"trace": [1]}]
+    assert found == [{"trace": [1]}] * 2  # once for each field
 
 
 @pytest.mark.parametrize(
