@@ -9,12 +9,13 @@ Concurrency: ``in_database`` may be awaited from any task. Each call has a conne
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from asgiref.sync import sync_to_async
 from django.db import connections
 
 P = ParamSpec("P")
@@ -38,8 +39,10 @@ async def in_hashing(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwa
 
 
 async def _run(function: Callable[[], R], pool: ThreadPoolExecutor) -> R:
-    work = partial(_with_connection, function)
-    return await sync_to_async(work, thread_sensitive=False, executor=pool)()
+    """As ``sync_to_async``, which costs nearly twice as much for what nobody here needs: the way back to this loop from
+    ``async_to_sync``, and what the thread puts into the context."""
+    context = copy_context()
+    return await asyncio.get_running_loop().run_in_executor(pool, context.run, _with_connection, function)
 
 
 def _with_connection(work: Callable[[], R]) -> R:
