@@ -20,7 +20,11 @@ from .inline import within_middleware
 from .middleware import Application, Headers, Receive, Refused, Send, told_once
 
 PATH = "/graphql/"
-FOR_FILES = "whitenoise.middleware.WhiteNoiseMiddleware"  # synchronous, and with nothing to say at this address
+FOR_PAGES = {  # and for files: they have nothing to say to programs
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+}
 
 
 def graphql_beside(pages: Application, middleware: Sequence[str]) -> Application:
@@ -29,7 +33,7 @@ def graphql_beside(pages: Application, middleware: Sequence[str]) -> Application
     ``middleware`` is Django's own list, so that one rule has one place. To be called with a body that is there in one
     piece: see ``middleware.around``.
     """
-    served = within_middleware(answer, [name for name in middleware if name != FOR_FILES])
+    served = within_middleware(answer, [name for name in middleware if name not in FOR_PAGES])
 
     async def serve(scope: Any, receive: Receive, send: Send) -> None:
         if scope["path"].removeprefix(scope.get("root_path", "")) != PATH:

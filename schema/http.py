@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import aclosing
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from django.conf import settings
@@ -58,7 +58,7 @@ class Unservable(BadUserInput):
 
 async def answer(request: HttpRequest) -> HttpResponse:
     """Answer a request that is there as a whole. Never raises but on cancellation."""
-    media_type = request.get_preferred_type(MEDIA_TYPES)
+    media_type = preferred_type(request.headers.get("Accept", "*/*"))
     try:
         _require_servable(request, media_type)
         asked = _request_of(request)
@@ -74,6 +74,14 @@ async def answer(request: HttpRequest) -> HttpResponse:
     except Exception:
         logger.exception("A request failed outside of its resolvers")
         return _response({"errors": [masked()]}, 500, media_type)
+
+
+@lru_cache(maxsize=64)
+def preferred_type(accept: str) -> str | None:
+    """Which of the media types to answer in (RFC 9110, section 12.5.1), None for neither, by Django's reading."""
+    asked = HttpRequest()
+    asked.META["HTTP_ACCEPT"] = accept
+    return asked.get_preferred_type(MEDIA_TYPES)
 
 
 def wants_page(request: HttpRequest) -> bool:
