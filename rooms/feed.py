@@ -195,7 +195,7 @@ class Feed:
         Raises the refusal of who may not. Returns once the feed has read up to ``head``, as for ``follow``.
         """
         while self._access.is_in_doubt(follower):
-            await self._require_access(self._access.version)
+            await self._ask(self._access.version)
         await self.tail.past(head - 1)
         _require_not_lost(follower)
 
@@ -225,6 +225,14 @@ class Feed:
 
     async def _require_access(self, version: int) -> None:
         """Let nobody stay who may not read the room as of ``version`` of its access.
+
+        Who is admitted has been found to have access at the feed's version, so there is mostly nothing to look through.
+        """
+        if not self._access.is_settled_at(version):
+            await self._ask(version)
+
+    async def _ask(self, version: int) -> None:
+        """Ask about everybody of whom it is not known.
 
         Whoever comes while the log is asked is asked about in the next turn, so at the end everybody was.
         """

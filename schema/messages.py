@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.conf import settings
 
 from .closing import BAD_REQUEST, Closed
 from .requests import json_object
+
+RECEIPT = re.compile(rb'\{"type":"pong","payload":\{"receipt":([1-9][0-9]{0,17})\}\}')
 
 
 def message_in(text: str | None) -> dict[str, Any]:
@@ -20,6 +23,12 @@ def message_in(text: str | None) -> dict[str, Any]:
         return json_object(text)
     except ValueError as error:
         raise Closed(BAD_REQUEST, f"A message must be a JSON object: {error}") from error
+
+
+def receipt_in(text: bytes) -> int | None:
+    """The receipt that a pong as clients write it signs; None for any other message, and any other spelling."""
+    found = RECEIPT.fullmatch(text)
+    return None if found is None else int(found[1])
 
 
 def payload_of(message: dict[str, Any]) -> dict[str, Any] | None:

@@ -51,8 +51,9 @@ from .flow import Flow
 from .identities import Identities
 from .limits import Pace, SocketLimits
 from .live import Live, Refused, begun_live
-from .messages import authorization_in, id_of, message_in, payload_of
+from .messages import authorization_in, id_of, message_in, payload_of, receipt_in
 from .operations import is_request_error, operate
+from .outlets import EXTENSION as FRAMES
 from .outlets import outlet_of
 from .pacemaker import Pacemaker
 from .presence import OpenSockets
@@ -168,6 +169,8 @@ class Socket:
         self._client = Recognition(
             served.sockets, served.identities, served.hub, session_key, self._pace.identity_seconds, self._forbid
         )
+        if FRAMES in extensions:
+            extensions[FRAMES]["listen"](self._take)
         self._frames = Bucket(self._limits.socket_frame_burst, self._limits.socket_frames_per_second)
         self._background: set[asyncio.Task[Any]] = set()
         self._leave_code: int | None = None
@@ -265,7 +268,22 @@ class Socket:
 
     async def handle_pong(self, message: dict[str, Any]) -> None:
         """A signed receipt; one for a ping that was never sent is heard and forgotten."""
-        for operation_id, position in self._flow.pong(_number_in(payload_of(message))).items():
+        self._confirm(_number_in(payload_of(message)))
+
+    def _take(self, text: bytes) -> bool:
+        """Take what most frames are, a receipt that is waited for, without going through all that others go through."""
+        number = receipt_in(text)
+        if number is None or self._closed is not None or not self._flow.awaits(number):
+            return False
+        try:
+            self._confirm(number)
+        except Exception:
+            logger.exception("A receipt could not be taken")
+            self._end(Closed(TRY_AGAIN, "Internal error"))
+        return True
+
+    def _confirm(self, number: int | None) -> None:
+        for operation_id, position in self._flow.pong(number).items():
             if operation := self._operations.get(operation_id):
                 operation.progress.confirm(position)
 

@@ -3,7 +3,8 @@ meant, and which reads no more from the network than its applications take.
 
 What it is: subclasses of Daphne's server and socket. To an application all is as under Daphne, and a WebSocket scope
 has four extensions: ``salas.drain``; ``salas.backpressure``, which says that a client can send no more while the
-application doesn't read; ``salas.frames``, to put texts on the wire at once; and ASGI's ``websocket.http.response``, to
+application doesn't read; ``salas.frames``, to put texts on the wire at once and
+to take some when they come; and ASGI's ``websocket.http.response``, to
 answer a handshake with other than 403.
 Concurrency: the reactor's event loop, which runs in the main thread; ``drain`` may be called from a signal handler.
 Lifecycle: ``run`` returns when a drain is over.
@@ -31,6 +32,7 @@ from daphne.server import reactor, twisted_loop
 from twisted.internet import tcp
 
 from .drain import EXTENSION, REASON, SERVICE_RESTART, Notice, Timetable, drain
+from .frames import plain_in, text_header
 from .inbox import Event, Inbox
 from .limits import Limits
 from .requests import Factory, Request
@@ -106,7 +108,7 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         extensions = {
             EXTENSION: offer,
             "salas.backpressure": {},
-            "salas.frames": {"write": protocol.write_texts},
+            "salas.frames": {"write": protocol.write_texts, "listen": protocol.listen},
             "websocket.http.response": {},
         }
         protocol.inbox = Inbox(self.limits.socket_inbound_frames, self.limits.body_bytes, protocol.read_on)
@@ -208,15 +210,6 @@ def socket_class_for(factory: Any) -> type[Socket]:
     return type("Socket", (Socket,), {**options, "CONFIG_ATTRS": []})
 
 
-def text_header(size: int) -> bytes:
-    """What stands before a text of ``size`` bytes: final, opcode 1, not masked (RFC 6455, section 5.2)."""
-    if size < 126:
-        return bytes((0x81, size))
-    if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2, "big")
-    return b"\x81\x7f" + size.to_bytes(8, "big")
-
-
 def _is_running(application: asyncio.Future[Any] | None) -> bool:
     return application is not None and not application.done()
 
@@ -237,11 +230,13 @@ class Connection(tcp.Server):
 class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
     """A WebSocket. ``notice`` and ``drain_delay_seconds`` are what its application was offered."""
 
+    data: bytes  # autobahn's: received, and not taken apart yet
     inbox: Inbox
     notice: Notice
     drain_delay_seconds: float
     _closed_for_restart = False
     _denial: Event | None = None
+    _take: Callable[[bytes], bool] | None = None
     _frames = 0  # in the second that ends at _second_ends
     _pongs = 0
     _second_ends = 0.0
@@ -257,7 +252,16 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
 
     def processData(self) -> bool:  # noqa: N802
         """Take the next frame out of what was received; what there is no room for stays, and the network waits."""
-        return not self._has_enough and bool(super().processData())
+        if self._has_enough:
+            return False
+        if self.current_frame is None and not self.inside_message and self.state == self.STATE_OPEN:
+            plain = plain_in(self.data)
+            if plain is not None:
+                self.data = plain.rest
+                self._count_frame()
+                self.onMessage(plain.payload, False)
+                return bool(self.data)
+        return bool(super().processData())
 
     def read_on(self) -> None:
         """Take what was left, if there is room for it, and only then more from the network."""
@@ -272,13 +276,16 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         return self._frames >= FRAMES_PER_SECOND or (self.state == self.STATE_OPEN and self.inbox.is_full)
 
     def onFrameBegin(self) -> None:  # noqa: N802
+        self._count_frame()
+        super().onFrameBegin()
+
+    def _count_frame(self) -> None:
         now = twisted_loop.time()
         if now >= self._second_ends:
             self._second_ends, self._frames, self._pongs = now + 1, 0, 0
         self._frames += 1
         if self._frames == FRAMES_PER_SECOND:
             twisted_loop.call_at(self._second_ends, self._begin_second)
-        super().onFrameBegin()
 
     def _begin_second(self) -> None:
         self._frames = 0
@@ -291,8 +298,12 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             super().onPing(payload)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
-        if self.state == self.STATE_OPEN:
+        if self.state == self.STATE_OPEN and not (self._take is not None and not isBinary and self._take(payload)):
             super().onMessage(payload, isBinary)
+
+    def listen(self, take: Callable[[bytes], bool]) -> None:
+        """Offer each text to ``take`` when it comes; what it takes goes no further. It must not raise."""
+        self._take = take
 
     # What goes out
 

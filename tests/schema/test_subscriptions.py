@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Literal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, Literal
 from unittest.mock import AsyncMock, patch
 from uuid import uuid4
 
@@ -313,6 +313,47 @@ async def test_an_idle_client_is_asked_for_a_sign_of_life(log: FakeLog) -> None:
 
 
 @pytest.mark.parametrize("takes", ["all", "nothing"], ids=["server buffers", "server waits"])
+class Frames:
+    """A server's ``salas.frames``: what was written, and what it takes at once."""
+
+    def __init__(self) -> None:
+        self.written: list[dict[str, Any]] = []
+        self.take: Callable[[bytes], bool] = lambda _: False
+
+    def write(self, texts: Sequence[bytes]) -> None:
+        self.written += [json.loads(text) for text in texts]
+
+    def listen(self, take: Callable[[bytes], bool]) -> None:
+        self.take = take
+
+    async def wait_for(self, kind: str, number: int = 1) -> list[dict[str, Any]]:
+        while len(found := [each for each in self.written if each["type"] == kind]) < number:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        return found
+
+
+async def test_a_receipt_is_taken_at_once_where_the_server_offers_it_and_nothing_else_is(
+    log: FakeLog, known: None, receipts: Receipts
+) -> None:
+    frames = Frames()
+    extensions = {"salas.frames": {"write": frames.write, "listen": frames.listen}}
+    async with opened(log, extensions=extensions, receipts=receipts, leave_code=1006) as socket:
+        await socket.send(type="connection_init", payload=KNOWN)
+        await socket.subscribe("1", FOLLOW, roomId=encode_id("Room", 1), after=log_cursor(1, 0))
+        (ping,) = await frames.wait_for("ping")
+        assert [each["payload"]["data"]["messages"]["sequence"] for each in await frames.wait_for("next")] == [1, 2, 3]
+        number = ping["payload"]["receipt"]
+        pong = b'{"type":"pong","payload":{"receipt":%d}}'
+        others = (pong % (number + 1), b'{"type":"pong"}', b'{"type":"ping"}', b'{"type": "pong"}', b"[]", b"\xff")
+        assert [frames.take(text) for text in others] == [False] * len(others)
+        assert frames.take(pong % number)
+        assert not frames.take(pong % number), "it is not waited for any more"
+    async with opened(log, receipts=receipts) as socket:
+        log.append()
+        await follow(socket, log_cursor(1, 0), KNOWN)
+        assert await sequences(socket, 1) == [4]
+
+
 @pytest.mark.parametrize("after", [None, 0], ids=["idle", "with messages on the way"])
 @pytest.mark.parametrize("heard_of", [0, 1, 5, 20])
 def test_a_peer_that_vanished_is_gone_with_its_tasks_and_its_place_in_the_hub_within_45_seconds(

@@ -77,7 +77,7 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
             await echo(receive, send)
         case [_, "heeds"]:
             await heed(scope, receive, send)
-        case [_, "deaf" | "frames"]:
+        case [_, "deaf" | "frames" | "takes"]:
             await extended(scope, receive, send)
         case [_, "close", code, reason]:
             await send({"type": "websocket.close", "code": int(code), "reason": reason})
@@ -120,8 +120,30 @@ async def extended(scope: Any, receive: Any, send: Any) -> None:
     """Use one of the extensions."""
     if scope["path"] == "/deaf":
         await asyncio.gather(scope["extensions"]["salas.drain"]["began"].wait(), echo(receive, send))
+    elif scope["path"] == "/takes":
+        await take_frames(scope["extensions"]["salas.frames"], receive, send)
     else:
         await write_frames(scope["extensions"]["salas.frames"]["write"], receive, send)
+
+
+async def take_frames(frames: Any, receive: Any, send: Any) -> None:
+    """Take what is mine when it comes, and say so; echo the rest once two of those were taken."""
+    taken = asyncio.Event()
+    number = 0
+
+    def take(text: bytes) -> bool:
+        nonlocal number
+        if text.startswith(b"mine"):
+            number += 1
+            frames["write"]([b"took " + text])
+            if number == 2:
+                taken.set()
+            return True
+        return False
+
+    frames["listen"](take)
+    await taken.wait()
+    await echo(receive, send)
 
 
 async def write_frames(write: Any, receive: Any, send: Any) -> None:
