@@ -312,7 +312,6 @@ async def test_an_idle_client_is_asked_for_a_sign_of_life(log: FakeLog) -> None:
             await sign(socket)
 
 
-@pytest.mark.parametrize("takes", ["all", "nothing"], ids=["server buffers", "server waits"])
 class Frames:
     """A server's ``salas.frames``: what was written, and what it takes at once."""
 
@@ -354,6 +353,7 @@ async def test_a_receipt_is_taken_at_once_where_the_server_offers_it_and_nothing
         assert await sequences(socket, 1) == [4]
 
 
+@pytest.mark.parametrize("takes", ["all", "nothing"], ids=["server buffers", "server waits"])
 @pytest.mark.parametrize("after", [None, 0], ids=["idle", "with messages on the way"])
 @pytest.mark.parametrize("heard_of", [0, 1, 5, 20])
 def test_a_peer_that_vanished_is_gone_with_its_tasks_and_its_place_in_the_hub_within_45_seconds(
