@@ -199,9 +199,9 @@ class Feed:
         await self.tail.past(head - 1)
         _require_not_lost(follower)
 
-    async def page_after(self, cursor: int) -> Sequence[Entry]:
+    async def page_after(self, cursor: int, limit: int = PAGE_SIZE) -> Sequence[Entry]:
         """What comes next after ``cursor``, which is not at the head, from the log. Raises what reading it raises."""
-        entries = await self._log.after(self.room_id, cursor, PAGE_SIZE)
+        entries = await self._log.after(self.room_id, cursor, limit)
         if not entries or entries[0].sequence != cursor + 1:
             raise LogBroken(f"room {self.room_id}: no entry {cursor + 1} though the log went on to {self.tail.head}")
         await self._require_access(entries[-1].access_version)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 
 from .exceptions import Banned, CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
 from .feed import Head
@@ -28,6 +28,7 @@ VIEW_EVERYTHING = "rooms.view_message"
 CHANGE_MEMBERS = "rooms.change_member"
 
 IDS_PER_QUERY = 500
+FEW = 8  # entries that are read with all that belongs to them; with more, what they have in common is read once
 
 
 @dataclass(frozen=True)
@@ -424,11 +425,29 @@ def messages_slice(
 
 def entries_after(*, room_id: int, sequence: int, limit: int) -> list[Entry]:
     """The next ``limit`` entries of a room's log after ``sequence``, in order, with the messages as they are now."""
-    found = Entry.objects.filter(room_id=room_id, sequence__gt=sequence).order_by("sequence")
-    entries = list(found.select_related("message__room", "message__author")[:limit])
+    found = Entry.objects.filter(room_id=room_id).order_by("sequence").defer("created_at")
+    joined = found.filter(sequence__gt=sequence).select_related("message__room", "message__author")
+    entries = list(joined[: min(limit, FEW)])
     for entry in entries:
         entry.message.author.room = entry.message.room
+    if len(entries) == FEW < limit:
+        entries += _entries_on(found, entries, limit - FEW)
     return entries
+
+
+def _entries_on(found: QuerySet[Entry], before: Sequence[Entry], limit: int) -> list[Entry]:
+    """What comes next after ``before``, whose room and authors are at hand: of those there are few in a long replay."""
+    room, last = before[-1].message.room, before[-1].sequence
+    version = F("message__room__access_version")
+    entries = list(found.filter(sequence__gt=last).select_related("message").annotate(version_read=version)[:limit])
+    authors = {entry.message.author_id: entry.message.author for entry in before}
+    authors |= Member.objects.in_bulk({entry.message.author_id for entry in entries}.difference(authors))
+    for entry in entries:
+        room.access_version = entry.version_read
+        entry.message.room = room
+        entry.message.author = authors[entry.message.author_id]
+        entry.message.author.room = room
+    return [*entries]
 
 
 def log_heads(*, room_ids: Iterable[int]) -> dict[int, Head]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from rooms.feed import Entry, Feed
@@ -26,6 +26,8 @@ from rooms.feed import Entry, Feed
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 500
+SMALLEST_PAGE = 50
+LARGEST_PAGE = 400
 
 Show = Callable[[Entry], bytes]
 Key = tuple[Any, ...]
@@ -166,17 +168,17 @@ class Member:
         texts.append(message)
 
     async def _replay(self) -> None:
-        """Read the log, page by page, until the tail has what comes next."""
-        feed = self._cohort.feed
+        """Read the log, page by page, until the tail has what comes next.
+
+        Nothing is kept while there is no room: what was read may have been deleted by then. So the pages grow and
+        shrink with what there was room for.
+        """
+        feed, limit = self._cohort.feed, SMALLEST_PAGE
         try:
             while self._cursor < feed.tail.head and feed.tail.after(self._cursor) is None:
-                head = feed.tail.head
-                entries = deque(await feed.page_after(self._cursor))
-                while entries and head == feed.tail.head:  # else a message may have been deleted since
-                    if self._has_left:  # and perhaps just now, from within
-                        return
-                    self._send_from(entries)
-                    await self._flow.room()
+                sent = self._send_of(await feed.page_after(self._cursor, limit))
+                limit = min(max(2 * sent, SMALLEST_PAGE), LARGEST_PAGE)
+                await self._flow.room()
         except Exception as error:  # noqa: BLE001 - it is the socket's to tell
             self._replaying = None
             if not self._has_left:
@@ -185,13 +187,16 @@ class Member:
         self._replaying = None
         self.go_on()
 
-    def _send_from(self, entries: deque[Entry]) -> None:
-        """Send of ``entries`` as many as there is room for, and take those out."""
+    def _send_of(self, entries: Sequence[Entry]) -> int:
+        """Send of ``entries`` as many as there is room for; return how many. None to who has just lost their access."""
         texts: list[bytes] = []
-        while entries and self._flow.has_room:
-            self._take(self._cohort.text_of(entries.popleft()), texts)
+        for entry in entries:
+            if self._has_left or not self._flow.has_room:
+                break
+            self._take(self._cohort.text_of(entry), texts)
         if texts:
             self._flow.write(texts)
+        return len(texts)
 
 
 class Cohorts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import lru_cache
 
 from rooms.exceptions import BadUserInput
 
@@ -27,6 +28,7 @@ def plain_of(text: str) -> str | None:
     return plain if opaque(plain) == text else None
 
 
+@lru_cache(4096)  # a few rooms and people are named again and again
 def encode_id(type_name: str, key: int) -> str:
     return opaque(f"{type_name}:{key}")
 

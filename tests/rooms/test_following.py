@@ -1,17 +1,19 @@
-"""Who may follow what, asked for many at a time."""
+"""Who may follow what, asked for many at a time; and what they follow, read page by page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from rooms import selectors
+from rooms import selectors, services
 from rooms.exceptions import Banned, CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
 from rooms.identity import NOBODY, Viewer
-from rooms.models import Room, RoomAccess
-from rooms.selectors import Asked, Following
+from rooms.models import Entry, Room, RoomAccess
+from rooms.selectors import FEW, Asked, Following
 from tests.people import archive, ban, make_guest, make_member, make_room, make_staff, make_user, remove, send
 
 pytestmark = pytest.mark.django_db
@@ -60,3 +62,55 @@ def test_many_cost_as_many_queries_as_one(
     asked = [Asked(make(room), room.pk, None) for room in rooms for _ in range(number)]
     with django_assert_num_queries(3):  # the rooms, the memberships, the bans
         assert all(isinstance(each, Following) for each in selectors.rooms_to_follow(asked=asked))
+
+
+@pytest.mark.parametrize("limit", [1, FEW, FEW + 1, 30, 100])
+def test_a_long_page_is_what_short_ones_are_together(limit: int) -> None:
+    room = make_room()
+    people = [make_guest(room, name=f"guest {number}") for number in range(4)]
+    sent = [send(people[number % 4], room, text=f"text {number}").message for number in range(40)]
+    services.edit_message(viewer=people[3], message_id=sent[3].pk, text="another")
+    services.delete_message(viewer=people[2], message_id=sent[2].pk)
+    pages = [selectors.entries_after(room_id=room.pk, sequence=number, limit=1) for number in range(42)]
+    read: list[Entry] = []
+    while page := selectors.entries_after(room_id=room.pk, sequence=len(read), limit=limit):
+        assert len(page) <= limit
+        read += page
+    assert [seen(entry) for entry in read] == [seen(entry) for (entry,) in pages]
+
+
+def seen(entry: Entry) -> tuple[object, ...]:
+    message, room = entry.message, entry.message.room
+    return (
+        *(entry.sequence, entry.kind, entry.access_version, message.pk, message.text, message.changed_sequence),
+        *(message.author.pk, message.author.display_name, message.author.room.pk, room.pk, room.name),
+    )
+
+
+def test_a_long_page_comes_with_the_access_at_which_its_end_was_read() -> None:
+    room = make_room()
+    viewer = make_guest(room)
+    for _ in range(FEW):
+        send(viewer, room)
+
+    def meanwhile(*args: Any) -> list[Entry]:
+        """Between the two parts of the page somebody is shut out, and something said after that."""
+        services.leave_room(viewer=viewer, room_id=room.pk)
+        send(make_guest(room), room, text="after that")
+        return rest(*args)
+
+    rest = selectors._entries_on
+    with patch.object(selectors, "_entries_on", meanwhile):
+        page = selectors.entries_after(room_id=room.pk, sequence=0, limit=100)
+    assert page[-1].message.text == "after that"
+    assert page[-1].access_version == Room.objects.get(pk=room.pk).access_version > 0
+
+
+def test_a_long_page_costs_three_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    room = make_room()
+    people = [make_guest(room) for _ in range(20)]
+    for viewer in people:
+        send(viewer, room)
+    with django_assert_num_queries(3):  # the first entries, the others, their authors
+        for entry in selectors.entries_after(room_id=room.pk, sequence=0, limit=100):
+            assert entry.message.author.room == entry.message.room
