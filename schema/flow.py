@@ -24,6 +24,8 @@ from .pacing import Positions, Window
 
 NEVER_SECONDS = float("inf")
 
+encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class Flow:
     """``end`` ends the socket. ``is_acknowledged``: whether the client may be asked for signs of life."""
@@ -167,7 +169,7 @@ class Flow:
 
 def encoded(message: dict[str, Any]) -> bytes:
     """A message of the protocol as it goes over the wire: compact JSON, in ASCII."""
-    return json.dumps(message, separators=(",", ":")).encode("ascii")
+    return encode(message).encode("ascii")
 
 
 def _waker(future: asyncio.Future[None]) -> Callable[[], None]:

@@ -48,6 +48,7 @@ CONDITIONS = {"skip": False, "include": True}  # and the value of ``if`` with wh
 OF_THE_OBJECT = ("self", "root")  # how our resolvers call the one thing that they may take
 
 encode_text = json.encoder.encode_basestring_ascii
+encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Unprojectable(Exception):
@@ -251,7 +252,9 @@ def _enum_writer(kind: GraphQLEnumType) -> Write:
 
 def encoded(value: Any) -> str:
     """As ``json`` writes it, compactly."""
-    return json.dumps(value, separators=(",", ":"))
+    if type(value) is str:
+        return encode_text(value)
+    return str(value) if type(value) is int else encode(value)
 
 
 def _arguments_of(directive: DirectiveNode) -> Sequence[ArgumentNode]:
