@@ -53,11 +53,11 @@ schema: .venv/run ## write schema/schema.graphql anew
 chaos: .venv/test $(READY) ## let one fault after another befall two servers (ARGS=--list names them, ARGS='--only Redis' takes some)
 	@$(PY) -m tests.chaos $(ARGS)
 
-bench: .venv/bench $(READY) ## measure Salas and its peers, in turn (ARGS=--help tells what may be chosen)
+bench: .venv/bench tests/bench/peers/node_modules/installed $(READY) ## measure Salas and its peers, in turn (ARGS=--help tells what may be chosen)
 	@$(PY) -m tests.bench $(ARGS)
 
 clean: ## remove what was built and installed; databases, keys and settings stay
-	rm -rf .venv frontend/node_modules frontend/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv frontend/node_modules frontend/dist tests/bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find config rooms schema server tests -name __pycache__ -prune -exec rm -rf {} +
 	find config rooms schema -name '*.mo' -exec rm {} +
 
@@ -126,12 +126,19 @@ endif
 # The front end. Node comes from PyPI where there is none, or one that Vite is too new for.
 NODE_SERVES = node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
 	process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
-npm = PATH="$(CURDIR)/.venv/bin:$$PATH"; { $(NODE_SERVES); } || { echo 'Installing Node …'; $(call install,requirements/node.txt); } && \
-	cd frontend && npm --no-progress $(1)
+npm_in = PATH="$(CURDIR)/.venv/bin:$$PATH"; { $(NODE_SERVES); } || { echo 'Installing Node …'; $(call install,requirements/node.txt); } && \
+	cd $(1) && npm --no-progress $(2)
+npm = $(call npm_in,frontend,$(1))
+PEERS := tests/bench/peers
 
 frontend/node_modules/installed: frontend/package-lock.json frontend/package.json .venv/run
 	@echo 'Installing what the front end needs …'
 	@$(call npm,ci --no-audit --no-fund --loglevel=error >/dev/null)
+	@touch $@
+
+$(PEERS)/node_modules/installed: $(PEERS)/package-lock.json $(PEERS)/package.json .venv/run
+	@echo 'Installing the peers that Salas is measured with …'
+	@$(call npm_in,$(PEERS),ci --no-audit --no-fund --loglevel=error >/dev/null)
 	@touch $@
 
 $(BROWSER_CODE): frontend/node_modules/installed $(shell find frontend/src frontend/public -type f) $(wildcard frontend/*.ts frontend/*.json)

@@ -18,13 +18,21 @@ from time import perf_counter
 
 from . import cores
 from .contestants import Contestant, DurablePostgres, SalasContestant
+from .others import others
 from .results import Results, machine
 from .scenarios.common import FULL, OTHERS, QUICK, Figures, Scale, Scenario
 from .scenarios.deliveries import DELIVERIES
+from .scenarios.growth import GROWTH
+from .scenarios.history import HISTORY
+from .scenarios.latency import LATENCY
 from .scenarios.sends import SENDS
 from .scenarios.slow_readers import SLOW_READERS
+from .scenarios.storms import STORMS
 
-SCENARIOS = [*DELIVERIES, *SENDS, SLOW_READERS]
+SCENARIOS = [*DELIVERIES, *SENDS, *STORMS, LATENCY, *HISTORY, *GROWTH, SLOW_READERS]
+SERVERS = """
+Salas; the peers: stock recipe (on Daphne, on uvicorn), graphql-ws, graphql-yoga, mercurius, these three also storing
+nothing; the raw broadcasts: ws, picows, and nchan where nginx has it."""
 DISTURBED_PERCENT = 5.0
 
 
@@ -32,7 +40,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--list", action="store_true", help="name the scenarios and the servers, and measure nothing")
     parser.add_argument("--only", metavar="NAMES", help="scenarios whose names begin so, with commas between")
-    parser.add_argument("--servers", metavar="NAMES", help="servers to measure, with commas between")
+    parser.add_argument(
+        "--servers", metavar="NAMES", help="servers to measure: how their names begin, or salas, peers, raw"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="shorter, with fewer followers: to see that it works")
     parser.add_argument("--against", type=Path, metavar="DIR", help="measure the Salas in another work tree as well")
@@ -44,7 +54,7 @@ def main() -> int:
     given = arguments()
     scenarios = chosen(SCENARIOS, given.only)
     if given.list:
-        print("\n".join(f"{scenario.name:32} {scenario.title}" for scenario in scenarios))
+        print("\n".join(f"{scenario.name:32} {scenario.title}" for scenario in scenarios), f"\n{SERVERS}")
         return 0
     cores.take_load_core()
     raise_limit_on_files()
@@ -53,7 +63,7 @@ def main() -> int:
     with ExitStack() as stack:
         contestants = list(stack.enter_context(entered(given)))
         for scenario in scenarios:
-            run(scenario, [each for each in contestants if each.kind in scenario.kinds], scale, results)
+            take_turns(scenario, [each for each in contestants if each.kind in scenario.kinds], scale, results)
             print(f"\n{results.table(scenario)}", flush=True)
             if given.json:
                 results.write(given.json)
@@ -64,14 +74,23 @@ def main() -> int:
 def entered(given: argparse.Namespace) -> Iterator[list[Contestant]]:
     """Those who are measured, with the PostgreSQL that they share."""
     with closing(DurablePostgres().start()) as postgres:
+        cores.prefer(postgres.pid)
         contestants: list[Contestant] = [SalasContestant(postgres)]
         if given.against:
             tree = given.against.resolve()
             contestants.append(SalasContestant(postgres, f"Salas in {tree.name}", tree))
-        yield contestants
+        yield [each for each in [*contestants, *others(postgres)] if is_chosen(each, given.servers)]
 
 
-def run(scenario: Scenario, contestants: list[Contestant], scale: Scale, results: Results) -> None:
+def is_chosen(contestant: Contestant, servers: str | None) -> bool:
+    """By how the name begins, case aside; "peers" are all that speak GraphQL, and there are "raw" ones."""
+    return servers is None or any(
+        contestant.name.lower().startswith(name) or contestant.kind == name.removesuffix("s")
+        for name in servers.lower().split(",")
+    )
+
+
+def take_turns(scenario: Scenario, contestants: list[Contestant], scale: Scale, results: Results) -> None:
     """In every round each takes its turn. One that fails does not keep the others from theirs."""
     for number in range(1 if scenario.once else results.rounds):
         for contestant in contestants[:1] if scenario.once else contestants:

@@ -19,7 +19,7 @@ from tests.services.postgres import OPTIONS, Postgres
 from tests.services.redis import Redis
 from tests.services.salas import ROOT, Salas, server_environment
 
-from .cores import on_server_core, with_descendants
+from .cores import on_server_core, prefer, with_descendants
 
 SEED_SECONDS = 120
 NOT_DURABLE = ("fsync", "full_page_writes")
@@ -43,12 +43,17 @@ class DurablePostgres(Postgres):
 
 @dataclass(frozen=True)
 class SeededRoom:
-    """``start`` is the cursor before its first message; its members are known by ``tokens``."""
+    """Its members are known by ``tokens``, and by those of who is a member of every room that was made with it.
+
+    ``start`` is the cursor before its first message, ``middle`` that of the one in the midst of those it began with.
+    """
 
     id: str
-    slug: str
-    start: str
     tokens: list[str]
+    everywhere: list[str] = field(default_factory=list)
+    slug: str = ""
+    start: str = ""
+    middle: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,16 +66,18 @@ class Server:
     path: str = "/graphql/"
     headers: dict[str, str] = field(default_factory=lambda: {"Sec-WebSocket-Protocol": "graphql-transport-ws"})
     is_raw: bool = False
+    follow_path: str = "/"
+    speak_path: str = "/"
 
     @property
     def graphql_url(self) -> str:
         return f"http://{self.address}{self.path}"
 
     def follow_url(self, room: str) -> str:
-        return f"ws://{self.address}/{room}" if self.is_raw else f"ws://{self.address}{self.path}"
+        return f"ws://{self.address}{self.follow_path}{room}" if self.is_raw else f"ws://{self.address}{self.path}"
 
     def speak_url(self, room: str) -> str:
-        return self.follow_url(room)
+        return f"ws://{self.address}{self.speak_path}{room}" if self.is_raw else f"ws://{self.address}{self.path}"
 
     @property
     def own_pids(self) -> list[int]:
@@ -81,6 +88,12 @@ class Server:
         return [*self.own_pids, *self.beside]
 
 
+def preferred(server: Server) -> Server:
+    for pid in server.pids:
+        prefer(pid)
+    return server
+
+
 class Contestant(ABC):
     """``kind``: ``salas``, a ``peer``, one that stores nothing (``memory``), or a ``raw`` broadcast."""
 
@@ -88,8 +101,11 @@ class Contestant(ABC):
     kind: str = "peer"
 
     @abstractmethod
-    def rooms(self, number: int, *, members: int, messages: int = 0) -> list[SeededRoom]:
-        """New rooms, each with members of its own."""
+    def rooms(self, number: int, *, members: int, messages: int = 0, everywhere: int = 0) -> list[SeededRoom]:
+        """New rooms, each with members of its own, and ``everywhere`` that are members of all of them.
+
+        Only Salas has messages to begin with, and members of more than one room.
+        """
 
     @abstractmethod
     def serving(self, workers: int = 1) -> AbstractContextManager[Server]: ...
@@ -118,8 +134,8 @@ class SalasContestant(Contestant):
         self._database_url = postgres.create_database(f"bench_{''.join(filter(str.isalnum, name.lower()))}")
         self._run(["manage.py", "migrate", "--verbosity=0"])
 
-    def rooms(self, number: int, *, members: int, messages: int = 0) -> list[SeededRoom]:
-        wanted = {"rooms": number, "members": members, "messages": messages}
+    def rooms(self, number: int, *, members: int, messages: int = 0, everywhere: int = 0) -> list[SeededRoom]:
+        wanted = {"rooms": number, "members": members, "messages": messages, "everywhere": everywhere}
         made = self._run([str(Path(__file__).with_name("seed.py")), json.dumps(wanted)])
         return [SeededRoom(**room) for room in json.loads(made)]
 
@@ -130,7 +146,7 @@ class SalasContestant(Contestant):
                 redis = stack.enter_context(closing(Redis().start()))
                 salas = BenchedSalas(self._tree, self._database_url, redis.url, workers)
                 server = stack.enter_context(closing(salas.start()))
-            yield Server(f"127.0.0.1:{server.port}", server.pid, [redis.pid])
+            yield preferred(Server(f"127.0.0.1:{server.port}", server.pid, [redis.pid]))
 
     def _run(self, arguments: list[str]) -> str:
         environment = server_environment(self._database_url, "") | {"LOG_LEVEL": "WARNING"}

@@ -69,7 +69,7 @@ class Hearing:
 
     def lost(self, last: int) -> int:
         """How many entries up to ``last`` have not come."""
-        return len(self._missing) + max(0, last + 1 - self.next)
+        return len(self._missing) + max(0, last + 1 - (self.next or 1))
 
     def _hear_out_of_turn(self, sequence: int) -> None:
         if sequence > self.next:

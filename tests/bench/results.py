@@ -13,10 +13,7 @@ from typing import Any
 
 from tests.services.salas import ROOT
 
-from .scenarios.common import Figures, Scenario
-
-COUNTS = ("lost", "repeated", "reordered", "misaddressed", "faults", "refused", "wrong sequences")
-"""Figures that should be 0: they are added up over the rounds."""
+from .scenarios.common import COUNTS, Figures, Scenario
 
 LARGE = 100
 

@@ -1,7 +1,7 @@
 """Puts rooms, guests and messages into Salas' database. Run as a script, in the tree whose server is measured.
 
-It takes one argument, JSON: how many ``rooms``, how many ``members`` each has, how many ``messages`` it begins with.
-It prints, as JSON, each room with its id, its slug, the cursor before its first message and its members' tokens. The
+It takes one argument, JSON: how many ``rooms``, how many ``members`` each has, how many ``messages`` it begins with,
+how many guests are members ``everywhere``. It prints, as JSON, what ``contestants.SeededRoom`` holds of each room. The
 guests are made many at a time; otherwise they are what ``joinRoom`` makes.
 """
 
@@ -33,6 +33,7 @@ class Wanted(TypedDict):
     rooms: int
     members: int
     messages: int
+    everywhere: int
 
 
 def main() -> None:
@@ -45,32 +46,44 @@ def main() -> None:
 
     wanted: Wanted = json.loads(sys.argv[1])
     with transaction.atomic():
-        made = [seeded_room(wanted) for _ in range(wanted["rooms"])]
+        everywhere = guests_called("Guest", wanted["everywhere"])
+        shown = with_tokens(everywhere)
+        made = [seeded_room(wanted, everywhere) | {"everywhere": shown} for _ in range(wanted["rooms"])]
     analyse()
     json.dump(made, sys.stdout)
 
 
-def seeded_room(wanted: Wanted) -> dict[str, Any]:
+def seeded_room(wanted: Wanted, everywhere: list[Guest]) -> dict[str, Any]:
     from rooms.services import create_room
     from schema.cursors import log_cursor
     from schema.ids import encode_id
 
     slug = f"bench-{secrets.token_hex(6)}"
     room = create_room(slug=slug, name=slug)
-    tokens = with_members(room, wanted["members"])
+    members = guests_called("Follower", wanted["members"])
+    with_members(room, members + everywhere)
     if wanted["messages"]:
         with_messages(room, wanted["messages"])
-    return {"id": encode_id("Room", room.pk), "slug": slug, "start": log_cursor(room.pk, 0), "tokens": tokens}
+    return {
+        "id": encode_id("Room", room.pk),
+        "slug": slug,
+        "start": log_cursor(room.pk, 0),
+        "middle": log_cursor(room.pk, wanted["messages"] // 2),
+        "tokens": with_tokens(members),
+    }
 
 
-def with_members(room: Room, number: int) -> list[str]:
-    """Return the tokens of new guests, who have joined."""
-    from rooms.models import Guest, Member, Room
+def guests_called(name: str, number: int) -> list[Guest]:
+    from rooms.models import Guest
 
-    guests = Guest.objects.bulk_create(Guest(display_name=f"Follower {n}", address="127.0.0.1") for n in range(number))
+    return Guest.objects.bulk_create(Guest(display_name=f"{name} {n}", address="127.0.0.1") for n in range(number))
+
+
+def with_members(room: Room, guests: list[Guest]) -> None:
+    from rooms.models import Member, Room
+
     Member.objects.bulk_create(Member(room=room, guest=guest, display_name=guest.display_name) for guest in guests)
-    Room.objects.filter(pk=room.pk).update(member_count=number)
-    return with_tokens(guests)
+    Room.objects.filter(pk=room.pk).update(member_count=len(guests))
 
 
 def with_tokens(guests: list[Guest]) -> list[str]:

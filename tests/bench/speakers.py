@@ -6,8 +6,8 @@ Concurrency: one event loop. A speaker sends when it is told to; ``on_answer`` i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Sequence
+from itertools import count, cycle
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
@@ -36,9 +36,11 @@ class Answers:
     def __init__(self) -> None:
         self.sequences: list[int] = []
         self.refused: list[str] = []
+        self.last = b""
         self.on_answer: Callable[[], None] = lambda: None
 
     def note(self, answer: bytes) -> None:
+        self.last = answer
         sequence = sequence_in(answer)
         if sequence is None:
             self.refused.append(answer[:300].decode(errors="replace"))
@@ -61,19 +63,20 @@ class Speaker(Protocol):
 
 
 class SocketSpeaker(WSListener):
-    """Sends by mutations on one socket; as many as one likes may be waiting for their answers."""
+    """Sends by mutations on one socket, to ``rooms`` in turn; any number may be waiting for their answers."""
 
-    def __init__(self, token: str, room: str, answers: Answers) -> None:
+    def __init__(self, token: str, rooms: Sequence[str], answers: Answers) -> None:
         self.answers = answers
         self._token = token
-        self._room = room
+        self._home = rooms[0]
+        self._rooms = cycle(rooms)
         self._waiting: set[bytes] = set()
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: WSTransport
 
     async def open(self, hall: Hall) -> SocketSpeaker:
         async with asyncio.timeout(OPEN_SECONDS):
-            url = hall.speak_url(self._room)
+            url = hall.speak_url(self._home)
             await ws_connect(lambda: self, url, extra_headers=hall.headers, enable_auto_ping=False)
             await self._ready
         return self
@@ -85,7 +88,7 @@ class SocketSpeaker(WSListener):
     def send(self) -> None:
         name = f"bench-{next(_number)}-speaks"
         self._waiting.add(name.encode())
-        message = dialects.subscribe(name, dialects.SEND, dialects.sending(self._room, name))
+        message = dialects.subscribe(name, dialects.SEND, dialects.sending(next(self._rooms), name))
         self._transport.send(WSMsgType.TEXT, message)
 
     def close(self) -> None:
@@ -197,4 +200,4 @@ async def speaker(hall: Hall, token: str, room: str, answers: Answers | None = N
     answers = answers or Answers()
     if hall.is_raw:
         return await RawSpeaker(room, answers).open(hall)
-    return await SocketSpeaker(token, room, answers).open(hall)
+    return await SocketSpeaker(token, [room], answers).open(hall)

@@ -52,6 +52,8 @@ def test_a_log_may_be_joined_anywhere() -> None:
 
 def test_a_hole_is_lost_and_so_is_an_end_that_did_not_come() -> None:
     assert heard(1, 2, 5).lost(7) == 2 + 2
+    assert heard().lost(3) == 3
+    assert heard().lost(0) == 0
 
 
 def test_what_comes_late_is_out_of_order_and_not_lost() -> None:

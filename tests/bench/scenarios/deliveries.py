@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
-import uvloop
-
 from tests.bench.contestants import Contestant, SeededRoom, Server
 from tests.bench.cores import Meter
 from tests.bench.followers import PATIENCE_SECONDS, Crowd, Stalled, joined
 from tests.bench.speakers import Speaker, speaker
 
-from .common import ALL_KINDS, Figures, Scale, Scenario, cores, faults, last_answer, settle
+from .common import ALL_KINDS, Figures, Scale, Scenario, cores, faults, last_answer, run, settle
 
 IN_FLIGHT = 4
 
@@ -64,7 +62,7 @@ def scenario(rooms: int, followers: int, in_flight: int) -> Scenario:
         here, there = (rooms, scale.of(followers)) if rooms == 1 else (scale.of(rooms), followers)
         seeded = contestant.rooms(here, members=there)
         with contestant.serving() as server:
-            return uvloop.run(deliver(server, seeded, scale, in_flight))
+            return run(deliver(server, seeded, scale, in_flight))
 
     crowd = f"{rooms} room{'s' * (rooms > 1)} × {followers:,} followers"
     how = "each message awaited by all" if in_flight == 1 else f"{in_flight} messages of a room in flight"

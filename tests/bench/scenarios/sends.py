@@ -6,13 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-import uvloop
-
 from tests.bench.contestants import Contestant, SeededRoom, Server
 from tests.bench.cores import Meter
 from tests.bench.speakers import Answers, HttpSpeaker, SocketSpeaker, Speaker
 
-from .common import ANSWER_SECONDS, GRAPHQL_KINDS, Figures, Scale, Scenario, cores, looked
+from .common import ANSWER_SECONDS, GRAPHQL_KINDS, Figures, Scale, Scenario, cores, looked, run
 
 SENDERS = 32
 
@@ -24,7 +22,7 @@ async def over_http(server: Server, token: str, room: str, answers: Answers) -> 
 
 
 async def over_websocket(server: Server, token: str, room: str, answers: Answers) -> Speaker:
-    return await SocketSpeaker(token, room, answers).open(server)
+    return await SocketSpeaker(token, [room], answers).open(server)
 
 
 class Sending:
@@ -87,7 +85,7 @@ def scenario(how: str, open_speaker: Open, rooms: int) -> Scenario:
     def measure(contestant: Contestant, scale: Scale) -> Figures:
         seeded = contestant.rooms(rooms, members=SENDERS // rooms)
         with contestant.serving() as server:
-            return uvloop.run(send(server, seeded, open_speaker, scale))
+            return run(send(server, seeded, open_speaker, scale))
 
     where = "one room" if rooms == 1 else "a room each"
     name = f"sends-{how.lower()}{'' if rooms == 1 else '-apart'}"
