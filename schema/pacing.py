@@ -11,7 +11,6 @@ Dependencies: the standard library.
 from __future__ import annotations
 
 import sys
-from collections import deque
 from dataclasses import dataclass
 
 FIRST_WINDOW_BYTES = 8 * 1024
@@ -58,7 +57,7 @@ class Window:
         self._confirmed_bytes = 0
         self._receipted_bytes = 0
         self._positions: Positions = {}
-        self._receipts: deque[Receipt] = deque()
+        self._receipts: list[Receipt] = []  # of which there are few
         self._number = 0
         self.pinged_at = now
         self.waiting_since: float | None = None
@@ -112,7 +111,7 @@ class Window:
             return confirmed
         self._allowed_bytes = min(2 * self._allowed_bytes, self._limit_bytes)
         while self._receipts and self._receipts[0].number <= number:
-            receipt = self._receipts.popleft()
+            receipt = self._receipts.pop(0)
             self._confirmed_bytes = receipt.sent_bytes
             confirmed |= receipt.positions
         self.waiting_since = now if self._receipts else None

@@ -75,10 +75,18 @@ FLUSH_SECONDS = 2.0  # what was said before a close has this long to be taken by
 LEFT_ON_PURPOSE = (1000, 1001)
 
 
+class Notice(Protocol):
+    """Something that begins at some time."""
+
+    def call(self, call: Callable[[], None], /) -> None:
+        """Call it once, soon after that."""
+        ...
+
+
 class Drain(TypedDict):
     """The ASGI extension ``salas.drain`` of a server that can end in order."""
 
-    began: asyncio.Event
+    began: Notice
     delay_seconds: float
 
 
@@ -185,7 +193,8 @@ class Socket:
 
     async def _run(self) -> int:
         """Serve until the end; return the code of the close: ours, or the client's (1006: it went without one)."""
-        self._soon(self._watch_drain())
+        if self._drain is not None:
+            self._drain["began"].call(self._begin_drain)
         timer = self._loop.call_later(self._limits.init_seconds or NEVER_SECONDS, self._check_init)
         try:
             await self._read()
@@ -194,6 +203,7 @@ class Socket:
                 return self._closed.code
         finally:
             timer.cancel()
+            self._drain = None
             self._flow.leave()
             try:
                 await self._end_operations()
@@ -440,12 +450,13 @@ class Socket:
 
     # The socket
 
-    async def _watch_drain(self) -> None:
+    def _begin_drain(self) -> None:
+        if self._drain is not None:  # else the socket has ended
+            self._soon(self._leave_server(self._drain["delay_seconds"]))
+
+    async def _leave_server(self, delay_seconds: float) -> None:
         """When the server ends, let what runs to an end do so, and send the client to another one."""
-        if self._drain is None:
-            return
-        await self._drain["began"].wait()
-        await asyncio.sleep(self._drain["delay_seconds"])
+        await asyncio.sleep(delay_seconds)
         self._draining = True
         await self._finite_operations(self._pace.drain_seconds)
         self._end(Closed(SERVICE_RESTART, "Service restart: come back"))

@@ -6,7 +6,7 @@ The socket has no channel of its own on the Channels layer: what it follows come
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, WebSocketScope
 from django.conf import settings
@@ -55,21 +55,18 @@ class Transport:
 
     async def __call__(self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()  # websocket.connect
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        origin, host = headers.get("origin"), headers.get("host", "")
-        if not is_allowed_host(host) or (origin is not None and not is_trusted_origin(origin, host)):
+        caller = _caller(scope)
+        if not is_allowed_host(caller.host) or not caller.is_of_this_site:
             await _refuse_handshake(send)
         elif PROTOCOL not in scope["subprotocols"]:
             await _close_for_subprotocol(send)
         else:
-            await self._admit(scope, headers, receive, send)
+            await self._admit(caller, scope.get("extensions") or {}, receive, send)
 
     async def _admit(
-        self, scope: WebSocketScope, headers: dict[str, str], receive: ASGIReceiveCallable, send: ASGISendCallable
+        self, caller: Caller, extensions: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        extensions: dict[str, Any] = scope.get("extensions") or {}
-        peer = (scope.get("client") or (None, None))[0]
-        address = client_address(peer, headers.get("x-forwarded-for"))
+        address = caller.address
         with self.census.seats() as seats:
             if not seats.take("process", self.limits.sockets):
                 await _turn_away(extensions, send, 503, "Too many sockets at this server: come back later")
@@ -77,8 +74,7 @@ class Transport:
                 await _turn_away(extensions, send, 429, "Too many sockets from one address: come back later")
             else:
                 await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
-                session_key = _session_key(headers.get("cookie", "")) if "origin" in headers else None
-                await Socket(self, session_key, address, extensions, seats, receive, send).run()
+                await Socket(self, caller.session_key, address, extensions, seats, receive, send).run()
 
 
 async def refuse(_scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -107,6 +103,28 @@ async def _turn_away(extensions: dict[str, Any], send: ASGISendCallable, status:
     else:
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
         await send({"type": "websocket.close", "code": TOO_MANY_SOCKETS, "reason": reason})
+
+
+class Caller(NamedTuple):
+    """What is to be known of a handshake's headers, and kept while a socket lives."""
+
+    host: str
+    is_of_this_site: bool
+    address: str | None
+    session_key: str | None
+
+
+def _caller(scope: WebSocketScope) -> Caller:
+    """Without an Origin no cookie counts."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    origin, host = headers.get("origin"), headers.get("host", "")
+    peer = (scope.get("client") or (None, None))[0]
+    return Caller(
+        host,
+        origin is None or is_trusted_origin(origin, host),
+        client_address(peer, headers.get("x-forwarded-for")),
+        None if origin is None else _session_key(headers.get("cookie", "")),
+    )
 
 
 def _session_key(cookie_header: str) -> str | None:

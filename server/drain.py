@@ -31,10 +31,11 @@ KILL_SECONDS = 0.3
 class Offer(TypedDict):
     """The ASGI extension of a WebSocket scope. Wait for ``began``, then for the delay, then close with 1012.
 
-    ``delay_seconds`` differs from socket to socket. Who does not wait for ``began`` is closed by the server.
+    ``delay_seconds`` differs from socket to socket. Who neither waits for ``began`` nor asks it to call is closed by
+    the server.
     """
 
-    began: asyncio.Event
+    began: Notice
     delay_seconds: float
 
 
@@ -65,16 +66,35 @@ class Timetable:
         return notice, {"began": notice, "delay_seconds": delay_seconds}
 
 
-class Notice(asyncio.Event):
-    """One socket's ``began``, which knows whether the application has ever waited for it."""
+class Notice:
+    """One socket's ``began``, which knows whether the application has ever asked for it."""
+
+    __slots__ = ("_calls", "_is_set", "is_heeded")
 
     def __init__(self) -> None:
-        super().__init__()
         self.is_heeded = False
+        self._is_set = False
+        self._calls: list[Callable[[], None]] = []
+
+    def set(self) -> None:
+        """Tell all who have asked, in the next turn of the loop."""
+        self._is_set = True
+        calls, self._calls = self._calls, []
+        for call in calls:
+            asyncio.get_running_loop().call_soon(call)
+
+    def call(self, call: Callable[[], None]) -> None:
+        """Call it once, when it has begun: no task need wait for that."""
+        self.is_heeded = True
+        self._calls.append(call)
+        if self._is_set:
+            self.set()
 
     async def wait(self) -> Literal[True]:
-        self.is_heeded = True
-        return await super().wait()
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.call(lambda: None if begun.done() else begun.set_result(None))
+        await begun
+        return True
 
 
 class Draining(Protocol):

@@ -27,6 +27,7 @@ from schema.pacing import Window
 from schema.receipts import Receipts
 from schema.schema import schema
 from schema.socket import Drain
+from server.drain import Notice
 from tests.rooms.fakes import FakeBroker, FakeLog, run_loop
 
 from .loops import SkippingLoop, run_skipping
@@ -176,11 +177,12 @@ async def test_a_client_that_has_left_is_no_failure(log: FakeLog, caplog: pytest
 async def test_a_bug_beside_the_operations_leaves_no_mute_socket(
     log: FakeLog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    drain: Drain = {"began": asyncio.Event(), "delay_seconds": 0.0}
+    notice = Notice()
+    drain: Drain = {"began": notice, "delay_seconds": 0.0}
     async with opened(log, drain=drain) as socket:
         await socket.init()
         with patch.object(socket_module.Socket, "_finite_operations", side_effect=ZeroDivisionError("bug")):
-            drain["began"].set()
+            notice.set()
             assert await socket.closed() == TRY_AGAIN
     assert "ZeroDivisionError: bug" in caplog.text
 
@@ -393,7 +395,8 @@ def socket_tasks() -> list[str]:
 
 
 async def test_a_draining_server_lets_what_runs_end_and_sends_followers_elsewhere(log: FakeLog) -> None:
-    drain: Drain = {"began": asyncio.Event(), "delay_seconds": 0.0}
+    notice = Notice()
+    drain: Drain = {"began": notice, "delay_seconds": 0.0}
     release = asyncio.Event()
 
     async def slow(self: object, info: object) -> str:
@@ -407,7 +410,7 @@ async def test_a_draining_server_lets_what_runs_end_and_sends_followers_elsewher
             await socket.subscribe("2", "{ viewer { __typename } }")
             await socket.send(type="ping")
             await socket.receive()
-            drain["began"].set()
+            notice.set()
             await run_loop(20)
             await socket.subscribe("3", "{ viewer { __typename } }")
             await run_loop(20)

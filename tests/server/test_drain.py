@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from server.drain import Timetable, drain
+from server.drain import Notice, Timetable, drain
 
 TEN_SECONDS = Timetable.within(10, spread=3)
 
@@ -97,3 +97,18 @@ async def test_a_notice_knows_whether_anybody_waits() -> None:
     assert notice.is_heeded
     notice.set()
     await waiting
+
+
+@pytest.mark.parametrize("is_early", [True, False], ids=["before", "after"])
+async def test_a_notice_calls_who_asked_once_and_not_from_within(is_early: bool) -> None:
+    notice, called = Notice(), []
+    if not is_early:
+        notice.set()
+    notice.call(lambda: called.append("told"))
+    assert notice.is_heeded
+    notice.set()
+    assert called == []
+    await asyncio.sleep(0)
+    notice.set()
+    await asyncio.sleep(0)
+    assert called == ["told"]
