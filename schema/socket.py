@@ -18,17 +18,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Protocol, TypedDict, cast
+from typing import Any, ClassVar, cast
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from graphql import GraphQLError
-from strawberry.schema import BaseSchema
 
 from rooms.exceptions import RateLimited, Refusal
-from rooms.hub import Hub
 from rooms.rates import Bucket
 
-from .beginnings import Beginnings
 from .census import Seats
 from .closing import (
     BAD_REQUEST,
@@ -43,23 +40,19 @@ from .closing import (
     UNAUTHORIZED,
     Closed,
 )
-from .cohorts import Cohorts
 from .context import Context
 from .documents import admitted
 from .errors import Interrupted, presented, refusal_presented
 from .flow import Flow
-from .identities import Identities
-from .limits import Pace, SocketLimits
 from .live import Live, Refused, begun_live
 from .messages import authorization_in, id_of, message_in, payload_of, receipt_in
 from .operations import is_request_error, operate
 from .outlets import EXTENSION as FRAMES
 from .outlets import outlet_of
-from .pacemaker import Pacemaker
-from .presence import OpenSockets
-from .receipts import Progress, Receipts, operation_key
+from .receipts import Progress, operation_key
 from .recognition import NO_LONGER, Recognition
 from .requests import OperationRequest, operation_request
+from .served import Drain, Served
 from .sharing import Shared, shared_in
 from .tracing import Trace, note_operation, traced
 
@@ -73,55 +66,6 @@ FLUSH_SECONDS = 2.0  # what was said before a close has this long to be taken by
 
 # RFC 6455, section 7.4.1: the client is done, or its page is going away. Not 1005: uvicorn says it of lost connections.
 LEFT_ON_PURPOSE = (1000, 1001)
-
-
-class Notice(Protocol):
-    """Something that begins at some time."""
-
-    def call(self, call: Callable[[], None], /) -> None:
-        """Call it once, soon after that."""
-        ...
-
-
-class Drain(TypedDict):
-    """The ASGI extension ``salas.drain`` of a server that can end in order."""
-
-    began: Notice
-    delay_seconds: float
-
-
-class Served(Protocol):
-    """What a socket needs of the transport that it belongs to."""
-
-    @property
-    def schema(self) -> BaseSchema: ...
-
-    @property
-    def hub(self) -> Hub: ...
-
-    @property
-    def receipts(self) -> Receipts: ...
-
-    @property
-    def limits(self) -> SocketLimits: ...
-
-    @property
-    def pace(self) -> Pace: ...
-
-    @property
-    def sockets(self) -> OpenSockets: ...
-
-    @property
-    def identities(self) -> Identities: ...
-
-    @property
-    def beginnings(self) -> Beginnings: ...
-
-    @property
-    def cohorts(self) -> Cohorts: ...
-
-    @property
-    def pacemaker(self) -> Pacemaker: ...
 
 
 @dataclass(eq=False)

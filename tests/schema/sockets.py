@@ -23,7 +23,7 @@ from schema.limits import Pace
 from schema.presence import OpenSockets
 from schema.receipts import Receipts
 from schema.schema import schema
-from schema.socket import Drain
+from schema.served import Drain
 from schema.transport import PROTOCOL, Transport
 from tests.rooms.fakes import FakeBroker, FakeLog
 

@@ -26,7 +26,7 @@ from schema.limits import Pace
 from schema.pacing import Window
 from schema.receipts import Receipts
 from schema.schema import schema
-from schema.socket import Drain
+from schema.served import Drain
 from server.drain import Notice
 from tests.rooms.fakes import FakeBroker, FakeLog, run_loop
 
