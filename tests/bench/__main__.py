@@ -19,8 +19,8 @@ from time import perf_counter
 from . import cores
 from .contestants import Contestant, DurablePostgres, SalasContestant
 from .others import others
-from .results import Results, machine
-from .scenarios.common import FULL, OTHERS, QUICK, Figures, Scale, Scenario
+from .results import Figures, Results, machine
+from .scenarios.common import DISTURBED, FULL, QUICK, Scale, Scenario
 from .scenarios.deliveries import DELIVERIES
 from .scenarios.growth import GROWTH
 from .scenarios.history import HISTORY
@@ -46,7 +46,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="how often each takes its turn (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="shorter, with fewer followers: to see that it works")
     parser.add_argument("--against", type=Path, metavar="DIR", help="measure the Salas in another work tree as well")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured to a file")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write what was measured; other scenarios in it are kept"
+    )
+    parser.add_argument("--tables", type=Path, metavar="FILE", help="write the tables of all that was measured")
     return parser.parse_args()
 
 
@@ -58,16 +61,28 @@ def main() -> int:
         return 0
     cores.take_load_core()
     raise_limit_on_files()
-    scale, results = QUICK if given.quick else FULL, Results(given.rounds)
+    results = Results(given.rounds)
+    if given.json:
+        results.take_from(given.json)
     print(machine(), flush=True)
     with ExitStack() as stack:
         contestants = list(stack.enter_context(entered(given)))
         for scenario in scenarios:
-            take_turns(scenario, [each for each in contestants if each.kind in scenario.kinds], scale, results)
+            results.begin(scenario)
+            entering = [each for each in contestants if each.kind in scenario.kinds]
+            take_turns(scenario, entering, QUICK if given.quick else FULL, results)
             print(f"\n{results.table(scenario)}", flush=True)
-            if given.json:
-                results.write(given.json)
+            write(results, given)
     return 0
+
+
+def write(results: Results, given: argparse.Namespace) -> None:
+    """After each scenario, so that what is cut short has brought something."""
+    if given.json:
+        results.write(given.json)
+    if given.tables:
+        tables = [results.table(scenario) for scenario in SCENARIOS if results.has(scenario)]
+        given.tables.write_text("\n\n".join([f"Measured on: {machine()}.", *tables]) + "\n")
 
 
 @contextmanager
@@ -113,7 +128,7 @@ def calmest(scenario: Scenario, contestant: Contestant, scale: Scale) -> Figures
 
 
 def disturbance(figures: Figures) -> float:
-    return figures.get(OTHERS, 0.0)
+    return figures.get(DISTURBED, 0.0)
 
 
 def chosen(scenarios: list[Scenario], only: str | None) -> list[Scenario]:

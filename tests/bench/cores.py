@@ -65,6 +65,12 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return sum(_cpu_ticks(pid) for pid in pids) / TICKS_PER_SECOND
 
 
+def waited_seconds(pids: Iterable[int]) -> float:
+    """For how long their threads could have run and did not (proc(5), schedstat)."""
+    tasks = (task for pid in pids for task in _tasks(pid))
+    return sum(int((_read(task / "schedstat").split() or ["0", "0"])[1]) for task in tasks) / 1e9
+
+
 def resident_bytes(pids: Iterable[int]) -> int:
     return sum(int((_read(Path(f"/proc/{pid}/statm")).split() or ["0", "0"])[1]) * PAGE_BYTES for pid in pids)
 
@@ -90,23 +96,26 @@ class CoreTime:
 class Meter:
     """What passes until ``stop``: time, processor time of ``pids``, and what the cores did meanwhile.
 
-    ``load_core_share`` says whether the load's core was the limit, ``others_share`` how much of the servers' core went
-    to what has nothing to do with this run: where that is more than a little, the figures are worth little.
+    ``load_core_share`` says whether the load's core was the limit. ``disturbed_share`` is for how much of the time the
+    server waited for its core while something had it that has nothing to do with this run: where that is more than a
+    little, the figures are worth little. What others get while the server has nothing to do is no disturbance.
     """
 
     def __init__(self, pids: list[int]) -> None:
         self._pids = pids
         self._server_core, self._load_core = CoreTime.of(SERVER_CORE), CoreTime.of(LOAD_CORE)
-        self._cpu = cpu_seconds(pids)
+        self._cpu, self._waited = cpu_seconds(pids), waited_seconds(pids)
         self._began = perf_counter()
-        self.seconds = self.cpu_seconds = self.load_core_share = self.others_share = 0.0
+        self.seconds = self.cpu_seconds = self.load_core_share = self.disturbed_share = 0.0
 
     def stop(self) -> None:
         self.seconds = perf_counter() - self._began
         self.cpu_seconds = cpu_seconds(self._pids) - self._cpu
         self.load_core_share = self._load_core.busy_share_until(CoreTime.of(LOAD_CORE))
         busy = self._server_core.busy_share_until(CoreTime.of(SERVER_CORE))
-        self.others_share = max(0.0, busy - self.cpu_seconds / self.seconds)
+        others = max(0.0, busy - self.cpu_seconds / self.seconds)
+        waited = max(0.0, waited_seconds(self._pids) - self._waited) / self.seconds
+        self.disturbed_share = min(others, waited)
 
 
 def _cpu_ticks(pid: int) -> int:

@@ -9,13 +9,32 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from tests.services.salas import ROOT
 
-from .scenarios.common import COUNTS, Figures, Scenario
+Figures = dict[str, float]
+
+COUNTS = ("lost", "repeated", "reordered", "misaddressed", "faults", "refused", "wrong sequences")
+"""Figures that should be 0: they are added up over the rounds."""
 
 LARGE = 100
+
+
+class Scenario(Protocol):
+    """What a table says of one. ``main`` is the figure that is compared."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def main(self) -> str: ...
+
+    @property
+    def more_is_better(self) -> bool: ...
 
 
 @dataclass
@@ -40,14 +59,28 @@ class Results:
         lines += [row(["server", *names, "Salas is", "wrong"]), row(["---"] * (len(names) + 3))]
         ours = next((middle(figures, scenario.main) for name, figures in of_all.items() if name == "Salas"), None)
         for name, figures in of_all.items():
+            theirs = middle(figures, scenario.main)
             cells = [spread([each[figure] for each in figures if figure in each]) for figure in names]
-            lines.append(row([name, *cells, compared(ours, middle(figures, scenario.main), scenario), wrong(figures)]))
+            lines.append(row([name, *cells, compared(ours, theirs, scenario.more_is_better), wrong(figures)]))
         for name, failures in self.failures.get(scenario.name, {}).items():
             lines.append(f"\n{name} failed {len(failures)} of {self.rounds} times: {failures[0]}")
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
         return {"machine": machine(), "figures": self.figures, "failures": self.failures}
+
+    def take_from(self, path: Path) -> None:
+        """Keep what an earlier run wrote of other scenarios, so that a long run may be made in parts."""
+        if path.exists():
+            before = json.loads(path.read_text())
+            self.figures, self.failures = before["figures"], before["failures"]
+
+    def has(self, scenario: Scenario) -> bool:
+        return scenario.name in self.figures or scenario.name in self.failures
+
+    def begin(self, scenario: Scenario) -> None:
+        self.figures.pop(scenario.name, None)
+        self.failures.pop(scenario.name, None)
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(self.as_json(), indent=1))
@@ -68,11 +101,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= LARGE else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
-def compared(ours: float | None, theirs: float, scenario: Scenario) -> str:
+def compared(ours: float | None, theirs: float, more_is_better: bool) -> str:
     """How many times better Salas is: above 1 is for Salas, whichever direction is better."""
     if not ours or not theirs:
         return "–"
-    return f"{(ours / theirs if scenario.more_is_better else theirs / ours):.2f}×"
+    return f"{(ours / theirs if more_is_better else theirs / ours):.2f}×"
 
 
 def wrong(figures: list[Figures]) -> str:

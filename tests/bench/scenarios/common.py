@@ -14,6 +14,7 @@ import uvloop
 from tests.bench.contestants import Contestant
 from tests.bench.cores import Meter
 from tests.bench.followers import Crowd, Stalled
+from tests.bench.results import Figures
 from tests.bench.speakers import Speaker
 
 SETTLE_SECONDS = 60.0
@@ -21,11 +22,12 @@ PROBE_SECONDS = 0.25
 LOOK_SECONDS = 0.005
 ANSWER_SECONDS = 20.0
 RUN_SECONDS = 300.0
-OTHERS = "others, %"
-"""The figure that says how much of the server's core went to what has nothing to do with the benchmark."""
+LOAD = "load core busy, %"
+DISTURBED = "disturbed, %"
+"""For how much of the time the server waited for its core while something else on the machine had it."""
+CORES = (LOAD, DISTURBED)
 
 T = TypeVar("T")
-Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,6 @@ class Scenario:
 ALL_KINDS = frozenset({"salas", "peer", "memory", "raw"})
 GRAPHQL_KINDS = frozenset({"salas", "peer"})
 SALAS_ONLY = frozenset({"salas"})
-
-COUNTS = ("lost", "repeated", "reordered", "misaddressed", "faults", "refused", "wrong sequences")
-"""Figures that should be 0: they are added up over the rounds."""
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -127,4 +126,4 @@ def faults(crowds: Iterable[tuple[Crowd, int]], answers_refused: int) -> Figures
 
 
 def cores(meter: Meter) -> Figures:
-    return {"load core busy, %": 100 * meter.load_core_share, OTHERS: 100 * meter.others_share}
+    return {LOAD: 100 * meter.load_core_share, DISTURBED: 100 * meter.disturbed_share}

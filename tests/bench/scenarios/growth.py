@@ -8,9 +8,10 @@ from collections.abc import Callable
 from tests.bench.contestants import Contestant, SeededRoom, Server
 from tests.bench.cores import Meter
 from tests.bench.followers import Crowd, joined
+from tests.bench.results import COUNTS, Figures
 from tests.bench.speakers import Answers, SocketSpeaker, Speaker
 
-from .common import COUNTS, OTHERS, SALAS_ONLY, Figures, Scale, Scenario, cores, faults, run
+from .common import DISTURBED, SALAS_ONLY, Scale, Scenario, cores, faults, run
 from .deliveries import deliver
 from .sends import Sending
 
@@ -66,7 +67,7 @@ def grown(name: str, few: Figures, many: Figures, words: tuple[str, str]) -> Fig
         "grows": many[name] / few[name],
         f"{name}, {words[0]}": few[name],
         f"{name}, {words[1]}": many[name],
-        OTHERS: max(few[OTHERS], many[OTHERS]),
+        DISTURBED: max(few[DISTURBED], many[DISTURBED]),
         **{count: few.get(count, 0) + many.get(count, 0) for count in COUNTS},
     }
 

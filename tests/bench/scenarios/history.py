@@ -12,9 +12,10 @@ from tests.bench import dialects
 from tests.bench.contestants import Contestant, SeededRoom, Server
 from tests.bench.cores import Meter
 from tests.bench.followers import Crowd, Follower, open_socket
+from tests.bench.results import Figures
 from tests.bench.speakers import Answers, HttpSpeaker
 
-from .common import ANSWER_SECONDS, SALAS_ONLY, Figures, Scale, Scenario, cores, faults, run
+from .common import ANSWER_SECONDS, SALAS_ONLY, Scale, Scenario, cores, faults, run
 
 MISSED = 10_000
 SHORT = 1_000

@@ -9,12 +9,12 @@ from time import perf_counter
 from tests.bench.contestants import Contestant, SeededRoom, Server
 from tests.bench.cores import Meter
 from tests.bench.followers import Crowd, TimedFollower, joined
+from tests.bench.results import Figures
 from tests.bench.speakers import Speaker, speaker
 
 from .common import (
     GRAPHQL_KINDS,
     SETTLE_SECONDS,
-    Figures,
     Scale,
     Scenario,
     cores,

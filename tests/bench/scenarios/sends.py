@@ -8,9 +8,10 @@ from functools import partial
 
 from tests.bench.contestants import Contestant, SeededRoom, Server
 from tests.bench.cores import Meter
+from tests.bench.results import Figures
 from tests.bench.speakers import Answers, HttpSpeaker, SocketSpeaker, Speaker
 
-from .common import ANSWER_SECONDS, GRAPHQL_KINDS, Figures, Scale, Scenario, cores, looked, run
+from .common import ANSWER_SECONDS, GRAPHQL_KINDS, Scale, Scenario, cores, looked, run
 
 SENDERS = 32
 

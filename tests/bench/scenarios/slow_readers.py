@@ -11,10 +11,11 @@ import django
 
 from tests.bench.contestants import Contestant, DurablePostgres
 from tests.bench.cores import on_server_core
+from tests.bench.results import Figures
 from tests.services.redis import Redis
 from tests.services.salas import Salas, migrate
 
-from .common import Figures, Scale, Scenario
+from .common import Scale, Scenario
 
 NAME = "slow-readers"
 

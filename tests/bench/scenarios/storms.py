@@ -7,12 +7,12 @@ import asyncio
 from tests.bench.contestants import Contestant, SeededRoom, Server
 from tests.bench.cores import Meter, resident_bytes
 from tests.bench.followers import AT_ONCE, Crowd, joined
+from tests.bench.results import Figures
 from tests.bench.speakers import speaker
 
 from .common import (
     GRAPHQL_KINDS,
     SETTLE_SECONDS,
-    Figures,
     Scale,
     Scenario,
     cores,
