@@ -2,7 +2,7 @@
 
 HTTP goes to Django, but for GraphQL, which goes past its handler. WebSockets go to the transport, which follows rooms
 through the process's hub; the hub reads the log in the database and hears hints through the broker, which also carries
-the hints of this process's own services.
+the hints of this process's own services. What is sent to a room at the same time is stored together.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from django.core.cache import DEFAULT_CACHE_ALIAS, caches  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from rooms.broker import AccessChange, Broker  # noqa: E402
+from rooms.group_commit import GroupCommit  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
 from schema.endpoint import graphql_beside  # noqa: E402
@@ -41,6 +42,7 @@ from .https import seen_through_proxies  # noqa: E402
 
 broker = Broker(channel_layers[DEFAULT_CHANNEL_LAYER])
 hub = Hub(DatabaseLog(), broker)
+sends = GroupCommit()
 receipts = Receipts(caches[DEFAULT_CACHE_ALIAS])
 sockets = OpenSockets()
 websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI application's
@@ -66,5 +68,6 @@ def heed(change: AccessChange) -> None:
 
 
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    broker.attach(hub.hint, heed)  # here, since not every server tells an application when its loop starts
+    broker.attach(hub.hint, heed, hub.offer)  # here, since not every server tells when its loop starts
+    sends.attach()
     await router(scope, receive, send)

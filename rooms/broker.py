@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from asgiref.sync import async_to_sync
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import BaseChannelLayer, channel_layers
 
+from .feed import Entry
 from .hub import OnHint
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class AccessChange:
 
 
 OnAccess = Callable[[AccessChange], None]
+OnOffer = Callable[[int, Sequence[Entry]], None]
 
 
 class Broker:
@@ -56,6 +58,7 @@ class Broker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_hint: OnHint | None = None
         self._on_access: OnAccess | None = None
+        self._on_offer: OnOffer | None = None
         self._outgoing: dict[int, int] = {}
         self._outgoing_access: deque[AccessChange] = deque(maxlen=ACCESS_CHANGES_KEPT)
         self._sending: asyncio.Task[None] | None = None
@@ -64,9 +67,13 @@ class Broker:
         self._changed = asyncio.Event()
         self._away = False
 
-    def attach(self, on_hint: OnHint, on_access: OnAccess) -> None:
-        """Make the running loop the process's, and the broker the one that ``announce`` goes through."""
+    def attach(self, on_hint: OnHint, on_access: OnAccess, on_offer: OnOffer | None = None) -> None:
+        """Make the running loop the process's, and the broker the one that ``announce`` goes through.
+
+        ``on_offer``, where there is one, is called instead of ``on_hint`` for entries that the process has at hand.
+        """
         self._loop, self._on_hint, self._on_access = asyncio.get_running_loop(), on_hint, on_access
+        self._on_offer = on_offer
         _attached[:] = [self]
 
     def detach(self) -> None:
@@ -75,9 +82,9 @@ class Broker:
 
     # Telling
 
-    def announce(self, room_id: int, sequence: int) -> None:
+    def announce(self, room_id: int, sequence: int, entries: Sequence[Entry] = ()) -> None:
         """Hand the hint to the loop and return at once. Raises RuntimeError where there is no loop, or one closed."""
-        self._running_loop().call_soon_threadsafe(self._enqueue, room_id, sequence)
+        self._running_loop().call_soon_threadsafe(self._enqueue, room_id, sequence, entries)
 
     def announce_access(self, change: AccessChange) -> None:
         """As ``announce``."""
@@ -88,8 +95,10 @@ class Broker:
             raise RuntimeError("the broker is not attached to a loop")
         return self._loop
 
-    def _enqueue(self, room_id: int, sequence: int) -> None:
-        if self._on_hint is not None:
+    def _enqueue(self, room_id: int, sequence: int, entries: Sequence[Entry]) -> None:
+        if entries and self._on_offer is not None:
+            self._on_offer(room_id, entries)
+        elif self._on_hint is not None:
             self._on_hint(room_id, sequence)
         self._outgoing[room_id] = max(sequence, self._outgoing.get(room_id, 0))
         self._send_soon()
@@ -197,10 +206,12 @@ class Broker:
 _attached: list[Broker] = []  # the process's broker, once it serves sockets
 
 
-def announce(*, room_id: int, sequence: int) -> None:
-    """Tell every process that a room's log has grown to ``sequence``. To be called after commit."""
+def announce(*, room_id: int, sequence: int, entries: Sequence[Entry] = ()) -> None:
+    """Tell every process that a room's log has grown to ``sequence``, and this one by what: the last of the log, in
+    order, as far as they are at hand. To be called after commit.
+    """
     if _attached:
-        _attached[0].announce(room_id, sequence)
+        _attached[0].announce(room_id, sequence, entries)
     else:
         _announce_from_outside(group_of(room_id), hint_message(room_id, sequence))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.db import transaction
 from django.db.models import F
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from . import broker
 from .identity import Viewer
-from .models import AuditAction, AuditEntry, Member, Message, Room
+from .models import AuditAction, AuditEntry, Entry, EntryKind, Member, Message, Room
 
 ACTOR_NAME_MAX_LENGTH = 150
 
@@ -26,6 +26,22 @@ def end_membership(room: Room, member: Member) -> None:
     member.save(update_fields=["left_at"])
     count_members(room, -1)
     revoke(room, member.viewer_key)
+
+
+def append(room: Room, kind: EntryKind, messages: Sequence[Message]) -> None:
+    """Append an entry for each change of a message, whose ``changed_sequence`` is the next, and tell of it once it is
+    committed. Followers in this process get the entries as they are here.
+    """
+    entries = [
+        Entry(room=room, sequence=message.changed_sequence, kind=kind.value, message=message) for message in messages
+    ]
+    Entry.objects.bulk_create(entries)
+    room.sequence, room.last_used_at = entries[-1].sequence, timezone.now()
+    room.message_count += len(messages) if kind == EntryKind.SENT else 0
+    Room.objects.filter(pk=room.pk).update(
+        sequence=room.sequence, last_used_at=room.last_used_at, message_count=room.message_count
+    )
+    tell_after_commit(broker.announce, room_id=room.pk, sequence=room.sequence, entries=entries)
 
 
 def revoke(room: Room, viewer_key: str | None = None) -> None:

@@ -3,8 +3,9 @@
 A bucket holds ``burst`` tokens and gains ``per_second``. It is kept as one time, the one at which it will be full again
 (the generic cell rate algorithm, ITU-T I.371), in whole microseconds, so that who waits as long as told is let through.
 
-Redis does it by a script, in one round trip and by its own clock. While it is away every process goes by itself, from
-what it let through before; who waits for Redis waits no longer than the cache's timeout, and then nobody for a second.
+Redis does it by a script, in one round trip for however many tokens, and by its own clock. While it is away every
+process goes by itself, from what it let through before; who waits for Redis waits no longer than the cache's timeout,
+and then nobody for a second.
 
 Concurrency: ``take`` may be called from any thread; it waits for Redis, so never under a lock that others wait for.
 Invariants: there is always a limit. A process keeps ``LOCAL_BUCKETS`` at most; what was used longest ago goes first.
@@ -17,7 +18,7 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from threading import Lock
 from typing import Any, Protocol
@@ -38,21 +39,28 @@ SCRIPT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local burst, interval = tonumber(ARGV[1]), tonumber(ARGV[2])
-local full = tonumber(redis.call('GET', KEYS[1]) or 0)
-full = math.min(math.max(full, now), now + burst * interval)
-local wait = full - now - (burst - 1) * interval
-if wait > 0 then return wait end
-full = full + interval
-redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
-return 0
+local waits = {}
+for each, key in ipairs(KEYS) do
+  local full = tonumber(redis.call('GET', key) or 0)
+  full = math.min(math.max(full, now), now + burst * interval)
+  waits[each] = math.max(full - now - (burst - 1) * interval, 0)
+  if waits[each] == 0 then
+    full = full + interval
+    redis.call('SET', key, string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+  end
+end
+return waits
 """
 
 
 class Buckets(Protocol):
     """Where buckets are kept."""
 
-    def take(self, name: str, burst: int, interval: int) -> int:
-        """Take a token, of which one comes each ``interval``. Return how long to wait, 0 if taken; microseconds."""
+    def take(self, names: Sequence[str], burst: int, interval: int) -> list[int]:
+        """Take a token of each, one after the other; of each one comes each ``interval``.
+
+        Return how long to wait, 0 if taken; microseconds.
+        """
         ...
 
 
@@ -80,13 +88,16 @@ class LocalBuckets:
         self._full: OrderedDict[str, int] = OrderedDict()
         self._lock = Lock()
 
-    def take(self, name: str, burst: int, interval: int) -> int:
+    def take(self, names: Sequence[str], burst: int, interval: int) -> list[int]:
         with self._lock:
-            wait, self._full[name] = taken(self._full.get(name, 0), self._now() // 1000, burst, interval)
-            self._full.move_to_end(name)
-            if len(self._full) > LOCAL_BUCKETS:
-                self._full.popitem(last=False)
-            return wait
+            return [self._take(name, burst, interval) for name in names]
+
+    def _take(self, name: str, burst: int, interval: int) -> int:
+        wait, self._full[name] = taken(self._full.get(name, 0), self._now() // 1000, burst, interval)
+        self._full.move_to_end(name)
+        if len(self._full) > LOCAL_BUCKETS:
+            self._full.popitem(last=False)
+        return wait
 
 
 class RedisBuckets:
@@ -96,9 +107,9 @@ class RedisBuckets:
         client = redis_cache._cache.get_client(write=True)  # its pool of connections serves all threads
         self._script: Any = client.register_script(SCRIPT)
 
-    def take(self, name: str, burst: int, interval: int) -> int:
-        key = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()  # of one length, and nobody's name
-        return int(self._script(keys=[f"salas.rate.{key}"], args=[burst, interval]))
+    def take(self, names: Sequence[str], burst: int, interval: int) -> list[int]:
+        waits = self._script(keys=[_key_of(name) for name in names], args=[burst, interval])
+        return [int(wait) for wait in waits]
 
 
 class Rates:
@@ -110,18 +121,19 @@ class Rates:
         self._now = now
         self._away_until = 0.0
 
-    def take(self, name: str, *, burst: int, per_second: float) -> float:
-        """Take a token of the bucket ``name``. Return the seconds to wait, 0.0 if taken or if there is no limit."""
-        if not burst or not per_second:
-            return 0.0
+    def take(self, names: Sequence[str], *, burst: int, per_second: float) -> list[float]:
+        """Take a token of each bucket. Return the seconds to wait for each, 0.0 if taken or if there is no limit."""
+        if not (burst and per_second and names):
+            return [0.0 for _ in names]
         interval = _interval(per_second)
-        wait = self._shared_wait(name, burst, interval)
-        if not wait:  # where Redis has a token it is noted here too, for when Redis is away
-            alone = self._local.take(name, burst, interval)
-            wait = alone if wait is None else 0
-        return wait / MICROSECONDS
+        waits = self._shared_waits(names, burst, interval)
+        if waits is None:
+            waits = self._local.take(names, burst, interval)
+        else:  # where Redis has a token it is noted here too, for when Redis is away
+            self._local.take([name for name, wait in zip(names, waits, strict=True) if not wait], burst, interval)
+        return [wait / MICROSECONDS for wait in waits]
 
-    def _shared_wait(self, name: str, burst: int, interval: int) -> int | None:
+    def _shared_waits(self, names: Sequence[str], burst: int, interval: int) -> list[int] | None:
         """None while the cache is away. One thread at a time finds out whether it is back."""
         if self._shared is None or self._now() < self._away_until:
             return None
@@ -129,7 +141,7 @@ class Rates:
         if was_away:
             self._away_until = self._now() + AWAY_SECONDS
         try:
-            wait = self._shared.take(name, burst, interval)
+            waits = self._shared.take(names, burst, interval)
         except Exception as error:  # noqa: BLE001 - whatever the cache's library raises
             if not was_away:
                 logger.warning("The cache is away (%r): rates are limited by each process for itself", error)
@@ -138,15 +150,15 @@ class Rates:
         if was_away:
             logger.warning("The cache is back: rates are limited for all processes together")
         self._away_until = 0.0
-        return wait
+        return waits
 
 
-def take(name: str, *, burst: int, per_second: float) -> float:
-    """Take a token of the bucket ``name``. Return the seconds to wait, 0.0 if taken or if there is no limit.
+def take(*names: str, burst: int, per_second: float) -> list[float]:
+    """Take a token of each of these buckets. Return the seconds to wait, 0.0 if taken or if there is no limit.
 
     ``burst`` tokens may be taken at once, and then ``per_second``; 0 for either is no limit.
     """
-    return of_this_process().take(name, burst=burst, per_second=per_second)
+    return of_this_process().take(names, burst=burst, per_second=per_second)
 
 
 @cache
@@ -164,6 +176,11 @@ def taken(full: int, now: int, burst: int, interval: int) -> tuple[int, int]:
     full = max(full, now)
     wait = full - now - (burst - 1) * interval
     return (wait, full) if wait > 0 else (0, full + interval)
+
+
+def _key_of(name: str) -> str:
+    """Of one length, and nobody's name."""
+    return f"salas.rate.{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def _interval(per_second: float) -> int:

@@ -7,23 +7,20 @@ transaction that makes the change, so commit order is sequence order and the log
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 from django.utils import timezone
 
-from . import broker, inputs, rates
+from . import inputs
 from .attempts import attempt, network_of
-from .exceptions import BadUserInput, Banned, Forbidden, Muted, NotFound, RateLimited, RoomArchived, WrongPassword
+from .exceptions import BadUserInput, Banned, Forbidden, NotFound, RateLimited, RoomArchived, WrongPassword
 from .hashing import hashing_slot
 from .identity import Viewer
-from .locked import count_members, end_membership, record, revoke, tell_after_commit
+from .locked import append, count_members, end_membership, record, revoke
 from .models import (
     AuditAction,
     Ban,
-    Entry,
     EntryKind,
     Guest,
     Member,
@@ -40,13 +37,12 @@ from .selectors import (
     is_own,
     member_to_change,
     message_to_change,
-    require_member,
-    room_by_id,
     room_by_slug,
     room_to_change,
     standing,
     turned_away,
 )
+from .sending import Changed, Send, require_open_log, require_voice, send_messages, wait_for_turns
 from .tokens import issue_token
 
 ADD_MEMBERS = "rooms.add_member"
@@ -63,14 +59,6 @@ class Joined:
     member: Member
     guest: Guest | None
     token: str | None
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A message as it is now, and the position of the change in the room's log."""
-
-    message: Message
-    sequence: int
 
 
 # Rooms
@@ -319,38 +307,11 @@ def _enter(room: Room, member: Member, name: str, role: MemberRole) -> Member:
 
 
 def send_message(*, viewer: Viewer, room_id: int, text: str, idempotency_key: str | None = None) -> Changed:
-    """Append a message. The same author and key give the message that is there already.
-
-    What was sent before is answered however often it is asked for; new messages are limited by member and room.
-    Raises NotFound, Unauthenticated, Forbidden (Banned, Muted), RoomArchived, RateLimited (slow mode, too),
-    BadUserInput (also for a known key with another text).
-    """
-    text = inputs.message_text(text)
-    key = inputs.idempotency_key(idempotency_key)
-    if wait := _wait_for_turn(viewer, f"send {room_id}"):
-        if sent := _known(viewer, room_id, text, key):
-            return sent
-        raise RateLimited(wait)
-    with transaction.atomic():
-        room = room_to_change(viewer=viewer, room_id=room_id)
-        author = require_member(viewer, standing(viewer, room))
-        if sent := _sent_before(author, text, key):
-            return sent
-        _require_open_log(room)
-        _require_voice(author)
-        _keep_slow_mode(room, author)
-        sequence = room.sequence + 1
-        message = Message(
-            room=room,
-            author=author,
-            sequence=sequence,
-            changed_sequence=sequence,
-            text=text,
-            idempotency_key=key,
-        )
-        message.save(force_insert=True)
-        _append(room, EntryKind.SENT, message)
-    return Changed(message, sequence)
+    """Append a message, as ``send_messages`` does many. Raises why there is none."""
+    (outcome,) = send_messages(room_id=room_id, sends=[Send(viewer, text, idempotency_key)])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def edit_message(*, viewer: Viewer, message_id: int, text: str) -> Changed:
@@ -359,14 +320,15 @@ def edit_message(*, viewer: Viewer, message_id: int, text: str) -> Changed:
     Raises NotFound, Unauthenticated, Forbidden, RoomArchived, RateLimited, BadUserInput.
     """
     text = inputs.message_text(text)
-    if wait := _wait_for_turn(viewer, "edit"):
+    (wait,) = wait_for_turns([viewer], "edit")
+    if wait:
         raise RateLimited(wait)
     with transaction.atomic():
         message, member = _locked_message(viewer, message_id)
         if member is None or message.author_id != member.pk:
             raise turned_away(viewer, "Only its author may edit a message.")
-        _require_open_log(message.room)
-        _require_voice(member)
+        require_open_log(message.room)
+        require_voice(member)
         if message.deleted_at is not None:
             raise BadUserInput("messageId", "The message was deleted.")
         message.text, message.edited_at = text, timezone.now()
@@ -406,68 +368,8 @@ def _may_delete(viewer: Viewer, message: Message, member: Member | None) -> bool
     return viewer.has_permission(DELETE_ANY_MESSAGE)
 
 
-def _wait_for_turn(viewer: Viewer, what: str) -> float:
-    """Return the seconds until the viewer may do this; 0.0 means now. Not to be called under a lock."""
-    if viewer.key is None:
-        return 0.0  # whoever nobody is may do nothing of the kind
-    limits = settings.LIMITS
-    return rates.take(f"{what} {viewer.key}", burst=limits.send_burst, per_second=limits.sends_per_second)
-
-
-def _known(viewer: Viewer, room_id: int, text: str, key: str | None) -> Changed | None:
-    """What a retry asks for, without the lock: a message never changes its author or key. Refuses as a send does."""
-    if key is None:
-        return None
-    room = room_by_id(viewer=viewer, room_id=room_id)
-    return _sent_before(require_member(viewer, standing(viewer, room)), text, key)
-
-
-def _sent_before(author: Member, text: str, key: str | None) -> Changed | None:
-    """The message that ``author`` sent under ``key``. Raises BadUserInput where its text was another."""
-    message = Message.objects.filter(author=author, idempotency_key=key).first() if key is not None else None
-    if message is None:
-        return None
-    message.room, message.author = author.room, author
-    is_as_sent = message.edited_at is None and message.deleted_at is None
-    if is_as_sent and message.text != text:
-        raise BadUserInput("idempotencyKey", "This key was used for a message with another text.")
-    return Changed(message, message.sequence)
-
-
 def _change(message: Message, kind: EntryKind, *fields: str) -> Changed:
     message.changed_sequence = message.room.sequence + 1
     message.save(update_fields=[*fields, "changed_sequence"])
-    _append(message.room, kind, message)
+    append(message.room, kind, [message])
     return Changed(message, message.changed_sequence)
-
-
-def _append(room: Room, kind: EntryKind, message: Message) -> None:
-    """Append one entry under the room's lock, and tell whoever follows once it is committed."""
-    room.sequence += 1
-    room.last_used_at = timezone.now()
-    room.message_count += kind == EntryKind.SENT
-    room.save(update_fields=["sequence", "last_used_at", "message_count"])
-    Entry(room=room, sequence=room.sequence, kind=kind, message=message).save(force_insert=True)
-    tell_after_commit(broker.announce, room_id=room.pk, sequence=room.sequence)
-
-
-def _require_open_log(room: Room) -> None:
-    if room.is_archived:
-        raise RoomArchived
-
-
-def _require_voice(member: Member) -> None:
-    if (until := member.mute) is not None:
-        raise Muted(until)
-
-
-def _keep_slow_mode(room: Room, author: Member) -> None:
-    """Under the room's lock: let ``author`` send, if the room's slow mode does; moderators are never slow."""
-    if not room.slow_mode_seconds or author.is_moderator:
-        return
-    now = timezone.now()
-    next_turn = author.last_sent_at and author.last_sent_at + timedelta(seconds=room.slow_mode_seconds)
-    if next_turn is not None and now < next_turn:
-        raise RateLimited((next_turn - now).total_seconds(), "The room is in slow mode. Wait a little.")
-    author.last_sent_at = now
-    author.save(update_fields=["last_sent_at"])

@@ -7,8 +7,10 @@ from typing import Any
 import strawberry
 
 from rooms import services
+from rooms.group_commit import send_message
 from rooms.identity import Viewer
-from rooms.services import Changed, Joined
+from rooms.sending import Changed
+from rooms.services import Joined
 from rooms.threads import in_database, in_hashing
 
 from .accounts import AccountMutations
@@ -113,8 +115,7 @@ class Mutation(Moderation, AccountMutations):
         )
     )
     async def send_message(self, info: Info, input: SendMessageInput) -> SendMessagePayload:
-        changed = await in_database(
-            services.send_message,
+        changed = await send_message(
             viewer=info.context.viewer,
             room_id=decode_id("Room", input.room_id, field="roomId"),
             text=input.text,

@@ -11,6 +11,7 @@ from django.utils import timezone
 from rooms import moderation, services
 from rooms.identity import NOBODY, OPERATOR, Viewer
 from rooms.models import Member, MemberRole, Room, RoomAccess
+from rooms.sending import Changed
 
 PASSWORD = "open sesame"
 
@@ -72,5 +73,5 @@ def make_staff() -> Viewer:
     return Viewer(user=User.objects.create_superuser(f"staff-{next(_number)}"))
 
 
-def send(viewer: Viewer, room: Room, text: str = "hello", key: str | None = None) -> services.Changed:
+def send(viewer: Viewer, room: Room, text: str = "hello", key: str | None = None) -> Changed:
     return services.send_message(viewer=viewer, room_id=room.pk, text=text, idempotency_key=key)

@@ -308,7 +308,7 @@ def test_a_message_is_deleted_by_the_service(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     announced: list[tuple[int, int]] = []
-    monkeypatch.setattr(broker, "announce", lambda *, room_id, sequence: announced.append((room_id, sequence)))
+    monkeypatch.setattr(broker, "announce", lambda *, room_id, sequence, entries: announced.append((room_id, sequence)))
     room = make_room()
     message = message_in(room)
     with django_capture_on_commit_callbacks(execute=True):

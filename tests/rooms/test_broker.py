@@ -108,6 +108,22 @@ async def test_the_process_hears_itself_without_the_layer(layer: FailingLayer) -
     broker.detach()
 
 
+async def test_what_the_process_has_at_hand_it_is_offered_and_others_are_hinted_at(layer: FailingLayer) -> None:
+    here, there, own = Broker(layer), Broker(layer), Ear()  # type: ignore[arg-type]
+    offered: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+    async with listening(there) as ear:
+        there.watch(1)
+        assert await ear.next() == (1, None)
+        here.attach(own, unheard, lambda *offer: offered.put_nowait(offer))
+        entries: Any = ["the fourth", "the fifth"]
+        broker_module.announce(room_id=1, sequence=5, entries=entries)
+        assert await asyncio.wait_for(offered.get(), ENOUGH_SECONDS) == (1, entries)
+        assert await ear.next() == (1, 5)
+        broker_module.announce(room_id=1, sequence=6)
+        assert await own.next() == (1, 6), "what it has not at hand it is hinted at"
+    assert own.heard.empty()
+
+
 async def test_any_thread_may_announce(layer: FailingLayer) -> None:
     broker, own = Broker(layer), Ear()  # type: ignore[arg-type]
     broker.attach(own, unheard)

@@ -30,6 +30,7 @@ from rooms.exceptions import (
 )
 from rooms.identity import NOBODY, OPERATOR, Viewer
 from rooms.models import AuditAction, AuditEntry, Ban, Guest, Member, MemberRole, Message, Room, RoomAccess
+from rooms.sending import Changed
 from tests.people import (
     PASSWORD,
     archive,
@@ -73,7 +74,7 @@ def join(viewer: Viewer, room: Room, address: str | None = None) -> services.Joi
     return services.join_room(viewer=viewer, slug=room.slug, display_name="Ana", password=PASSWORD, address=address)
 
 
-def edit(viewer: Viewer, message: Message) -> services.Changed:
+def edit(viewer: Viewer, message: Message) -> Changed:
     return services.edit_message(viewer=viewer, message_id=message.pk, text="edited")
 
 

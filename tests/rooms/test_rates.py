@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -47,11 +47,11 @@ class Away:
         self.asked = 0
         self._buckets = buckets
 
-    def take(self, name: str, burst: int, interval: int) -> int:
+    def take(self, names: Sequence[str], burst: int, interval: int) -> list[int]:
         self.asked += 1
         if not self.is_there:
             raise ConnectionError("gone")
-        return self._buckets.take(name, burst, interval)
+        return self._buckets.take(names, burst, interval)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def limited(shared: Away, clock: Clock) -> Rates:
 
 
 def takes(found: Rates, number: int, name: str = "a") -> list[float]:
-    return [found.take(name, burst=3, per_second=2) for _ in range(number)]
+    return [wait for _ in range(number) for wait in found.take([name], burst=3, per_second=2)]
 
 
 # One bucket
@@ -98,7 +98,7 @@ def test_being_refused_costs_nothing() -> None:
 def test_zero_is_no_limit(burst: int, per_second: float, limited: Rates) -> None:
     bucket = Bucket(burst=burst, per_second=per_second)
     assert not any(bucket.take(10.0) for _ in range(1_000))
-    assert not any(limited.take("a", burst=burst, per_second=per_second) for _ in range(1_000))
+    assert limited.take(["a"] * 1_000, burst=burst, per_second=per_second) == [0.0] * 1_000
 
 
 # Those of a process
@@ -106,13 +106,13 @@ def test_zero_is_no_limit(burst: int, per_second: float, limited: Rates) -> None
 
 def test_each_name_has_a_bucket_of_its_own(clock: Clock) -> None:
     buckets = LocalBuckets(clock.nanoseconds)
-    assert [buckets.take(name, 1, SECOND) for name in "aabb"] == [0, SECOND, 0, SECOND]
+    assert buckets.take("aabb", 1, SECOND) == [0, SECOND, 0, SECOND]
 
 
 def test_only_so_many_are_kept(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "LOCAL_BUCKETS", 2)
     buckets = LocalBuckets(clock.nanoseconds)
-    assert [buckets.take(name, 1, SECOND) for name in "ababcba"] == [0, 0, SECOND, SECOND, 0, SECOND, 0]
+    assert buckets.take("ababcba", 1, SECOND) == [0, 0, SECOND, SECOND, 0, SECOND, 0]
 
 
 # Those that all processes share, on the Redis of this run, whose time passes where a bucket is moved back in it
@@ -133,7 +133,10 @@ class OnRedis:
         self.key = f"salas.rate.{hashlib.sha256(self.name.encode()).hexdigest()}"
 
     def take(self) -> int:
-        return self.buckets.take(self.name, 3, HOUR)
+        return self.take_all(self.name)[0]
+
+    def take_all(self, *names: str) -> list[int]:
+        return self.buckets.take(names, 3, HOUR)
 
     def passes(self, microseconds: int) -> None:
         self.client.decrby(self.key, microseconds)
@@ -157,6 +160,12 @@ def test_redis_lets_a_burst_through_and_then_one_each_interval(on_redis: OnRedis
 
 
 @pytest.mark.end_to_end
+def test_redis_takes_several_tokens_one_after_the_other(on_redis: OnRedis) -> None:
+    waits = on_redis.take_all(*[on_redis.name] * 3, uuid4().hex, on_redis.name)
+    assert [wait > 0 for wait in waits] == [False, False, False, False, True]
+
+
+@pytest.mark.end_to_end
 def test_redis_forgets_a_bucket_that_is_full(on_redis: OnRedis) -> None:
     on_redis.take()
     assert HOUR - 60 * SECOND < 1000 * on_redis.client.pttl(on_redis.key) <= HOUR
@@ -170,19 +179,19 @@ def test_a_clock_that_was_set_back_empties_a_bucket_and_no_more(on_redis: OnRedi
 
 
 @pytest.mark.end_to_end
-def test_redis_takes_a_token_in_one_round_trip_and_learns_the_script_again(on_redis: OnRedis) -> None:
+def test_redis_takes_many_tokens_in_one_round_trip_and_learns_the_script_again(on_redis: OnRedis) -> None:
     on_redis.client.script_flush()
     on_redis.take()
     before = on_redis.client.info("commandstats")["cmdstat_evalsha"]["calls"]
-    on_redis.take()
+    on_redis.take_all(*(f"{on_redis.name} {each}" for each in range(50)))
     assert on_redis.client.info("commandstats")["cmdstat_evalsha"]["calls"] == before + 1
 
 
 @pytest.mark.end_to_end
 def test_processes_share_a_bucket(on_redis: OnRedis) -> None:
     one, other = (rates_in(caches.create_connection(rates.CACHE_ALIAS)) for _ in range(2))
-    waits = [each.take(on_redis.name, burst=2, per_second=0.001) for each in (one, other, one, other)]
-    assert [wait > 0 for wait in waits] == [False, False, True, True]
+    waits = [each.take([on_redis.name], burst=2, per_second=0.001) for each in (one, other, one, other)]
+    assert [wait > [0] for wait in waits] == [False, False, True, True]
 
 
 # While the cache is away
@@ -190,7 +199,7 @@ def test_processes_share_a_bucket(on_redis: OnRedis) -> None:
 
 def test_without_a_cache_to_share_a_process_goes_by_itself() -> None:
     alone = rates_in(LocMemCache("", {}))
-    assert [alone.take("a", burst=1, per_second=0.001) > 0 for _ in range(2)] == [False, True]
+    assert [wait > 0 for wait in alone.take("aa", burst=1, per_second=0.001)] == [False, True]
 
 
 def test_there_is_a_limit_while_the_cache_is_away(limited: Rates, shared: Away) -> None:
@@ -206,7 +215,7 @@ def test_what_was_taken_before_counts_when_the_cache_goes_away(limited: Rates, s
 
 def test_what_the_cache_refuses_is_refused(limited: Rates, shared: Away) -> None:
     for _ in range(3):
-        shared.take("a", 3, SECOND // 2)  # by another process
+        shared.take(["a"], 3, SECOND // 2)  # by another process
     assert takes(limited, 1) == [0.5]
 
 
@@ -333,9 +342,9 @@ def test_nobody_waits_for_the_cache_under_a_lock(paced: Clock, monkeypatch: pyte
     ana = make_guest(room)
     outer = len(connection.savepoint_ids)
 
-    def take(*_: object, **__: object) -> float:
+    def take(*names: str, **_: object) -> list[float]:
         inside.append(len(connection.savepoint_ids) > outer)
-        return 0.0
+        return [0.0 for _ in names]
 
     monkeypatch.setattr(rates, "take", take)
     sent = send(ana, room)

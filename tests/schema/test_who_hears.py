@@ -9,7 +9,7 @@ log, and one of the account is found by the sweep.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from config import asgi
 from config.limits import Limits
 from rooms import accounts, broker, services, tokens
 from rooms.broker import AccessChange
+from rooms.feed import Entry
 from rooms.identity import OPERATOR, Viewer
 from rooms.log import DatabaseLog
 from rooms.models import Member, MemberRole, Message, Room, RoomAccess
@@ -191,8 +192,8 @@ def announcing(socket: Socket, sockets: OpenSockets, *, arrives: bool) -> Iterat
         if arrives:
             loop.call_soon_threadsafe(asgi.heed, AccessChange(room_id, version, viewer_key))
 
-    def grown(*, room_id: int, sequence: int) -> None:
-        loop.call_soon_threadsafe(socket.hub.hint, room_id, sequence)
+    def grown(*, room_id: int, sequence: int, entries: Sequence[Entry]) -> None:
+        loop.call_soon_threadsafe(socket.hub.offer, room_id, entries)
 
     with ExitStack() as stack:
         for module, name, stand_in in (
