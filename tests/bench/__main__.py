@@ -113,7 +113,7 @@ def take_turns(scenario: Scenario, contestants: list[Contestant], scale: Scale, 
             try:
                 results.add(scenario, contestant.name, calmest(scenario, contestant, scale))
             except Exception as error:  # noqa: BLE001 - a peer may fail in whatever way, and that is a result
-                results.fail(scenario, contestant.name, f"{type(error).__name__}: {error}"[:500])
+                results.fail(scenario, contestant.name, described(error))
             turn = f"{scenario.name} {number + 1}/{results.rounds} {contestant.name}"
             print(f"{turn}: {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
 
@@ -125,6 +125,13 @@ def calmest(scenario: Scenario, contestant: Contestant, scale: Scale) -> Figures
         gc.collect()
         tries.append(scenario.measure(contestant, scale))
     return min(tries, key=disturbance)
+
+
+def described(error: BaseException) -> str:
+    """The first of the errors of a group: the others came of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"[:500]
 
 
 def disturbance(figures: Figures) -> float:
