@@ -31,7 +31,7 @@ from rooms.identity import Viewer
 
 from .complexity import Measure, measures, sizes_given
 from .introspection import require_introspection
-from .projection import Projection
+from .projection import Projection, Unprojectable, projection_of, switches_in
 from .recent import Recent
 from .requests import OperationRequest
 from .trusted import text_of
@@ -39,6 +39,7 @@ from .trusted import text_of
 ANY_OPERATION: Set[OperationType] = frozenset(OperationType)
 REMEMBERED_CHARACTERS = 256 * 1024  # up to 310 bytes of memory for each, parsed
 MEASURES_KEPT = 16  # of one document, for as many sizes of pages
+PROJECTIONS_KEPT = 16  # of one document, for as many ways to switch parts of it on and off
 UNBOUNDED = "Parsing aborted."  # how graphql-core's message ends where a document has too many tokens or levels
 
 
@@ -51,6 +52,7 @@ class NotServedHere(BadUserInput):
 
 
 Measures = tuple[tuple[OperationDefinitionNode, Measure], ...]
+Switches = tuple[tuple[str, Any], ...]  # what the variables say of what is selected
 
 
 @dataclass(eq=False)
@@ -59,7 +61,7 @@ class Document:
     what takes long to work out from it can be kept here.
 
     ``is_valid`` once it was found so. What was found faulty is not remembered as that: it is validated anew, so each
-    answer has errors of its own. ``switches`` and ``projections`` are what ``sharing`` has found out.
+    answer has errors of its own.
     """
 
     text: str
@@ -67,10 +69,9 @@ class Document:
     parsed: DocumentNode
     operation: OperationDefinitionNode
     is_valid: bool = False
-    switches: tuple[str, ...] | None = None
-    projections: dict[tuple[tuple[str, Any], ...], Projection | None] = field(default_factory=dict)
     _sizes: frozenset[str] | None = None
     _measures: dict[tuple[int | str | None, ...], Measures] = field(default_factory=dict)
+    _projections: dict[Switches, Projection | None] = field(default_factory=dict)
 
     def measures(self, variables: Mapping[str, Any] | None) -> Measures:
         """The measure of each operation. It depends on the variables that are the sizes of pages, and on no others."""
@@ -93,6 +94,26 @@ class Document:
         found = validate_document(self.schema, self.parsed, tuple(specified_rules))
         self.is_valid = not found
         return found
+
+    def switches(self, coerced: Mapping[str, Any]) -> Switches:
+        """What variables, coerced, say of what is selected."""
+        return tuple((name, coerced.get(name)) for name in self._switches)
+
+    def projection(self, switches: Switches) -> Projection | None:
+        """That of the operation, found valid, compiled once. What cannot be is remembered as None."""
+        if switches not in self._projections:
+            if len(self._projections) >= PROJECTIONS_KEPT:
+                self._projections.clear()
+            try:
+                found = projection_of(self.schema, self.parsed, self.operation, dict(switches))
+            except Unprojectable:
+                found = None
+            self._projections[switches] = found
+        return self._projections[switches]
+
+    @cached_property
+    def _switches(self) -> tuple[str, ...]:
+        return switches_in(self.operation, self.parsed)
 
     @cached_property
     def introspects_deeply(self) -> bool:

@@ -54,9 +54,9 @@ class Flow:
 
     # What is sent
 
-    def say(self, message: dict[str, Any]) -> int:
+    def say(self, message: dict[str, Any] | bytes) -> int:
         """Send a message that counts as nothing, such as an acknowledgement; return its size in bytes."""
-        text = encoded(message)
+        text = message if isinstance(message, bytes) else encoded(message)
         if self._is_open:
             self._outlet.write((text,))
         return len(text)
@@ -68,8 +68,13 @@ class Flow:
             raise Closed(TOO_MUCH_AT_ONCE, "Too much was asked for and not confirmed: come back")
         self._ask_for_receipt()
 
-    async def put(self, message: dict[str, Any], operation_id: str | None = None, position: int | None = None) -> None:
-        """Send a message once there is room for it. ``position`` is where it brings the client of a subscription."""
+    async def put(
+        self, message: dict[str, Any] | bytes, operation_id: str | None = None, position: int | None = None
+    ) -> None:
+        """Send a message, which may be encoded already, once there is room for it.
+
+        ``position`` is where it brings the client of a subscription.
+        """
         await self.room()
         self._window.sent(self.say(message), operation_id, position)
         self._ask_for_receipt()

@@ -17,7 +17,6 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from graphql import OperationType
-from strawberry.types import ExecutionResult
 
 from rooms.exceptions import BadUserInput, Forbidden, OperationTimeout, Refusal, Unauthenticated
 from rooms.identity import Viewer
@@ -28,7 +27,7 @@ from .context import Context, Credentials
 from .documents import NotServedHere
 from .errors import masked, presented, refusal_in, refusal_presented
 from .identities import Identities
-from .operations import is_request_error, operate
+from .operations import Result, Written, is_request_error, operate
 from .origins import is_trusted_origin
 from .requests import OperationRequest, json_object, operation_request
 from .schema import schema
@@ -178,7 +177,7 @@ def _forget(request: HttpRequest) -> None:
         logout(request)
 
 
-async def _result(asked: OperationRequest, context: Context, method: str) -> ExecutionResult:
+async def _result(asked: OperationRequest, context: Context, method: str) -> Result:
     async with aclosing(operate(schema, asked, context, ALLOWED[method])) as results:
         return await anext(results)
 
@@ -186,8 +185,10 @@ async def _result(asked: OperationRequest, context: Context, method: str) -> Exe
 # The answer
 
 
-def _payload(result: ExecutionResult) -> dict[str, Any]:
-    """GraphQL specification, section 7.1."""
+def _payload(result: Result) -> dict[str, Any] | bytes:
+    """GraphQL specification, section 7.1; encoded where the result is."""
+    if isinstance(result, Written):
+        return result.payload
     payload: dict[str, Any] = {} if is_request_error(result) else {"data": result.data}
     if result.errors:
         payload["errors"] = [presented(error) for error in result.errors]
@@ -196,7 +197,7 @@ def _payload(result: ExecutionResult) -> dict[str, Any]:
     return payload
 
 
-def _status(result: ExecutionResult, media_type: str | None) -> int:
+def _status(result: Result, media_type: str | None) -> int:
     """GraphQL over HTTP, section "Status Codes": what is well-formed is 200 to who only knows ``application/json``."""
     if not is_request_error(result):
         return 200
@@ -217,8 +218,8 @@ def _refused(refusal: Refusal, media_type: str | None) -> HttpResponse:
     return _response({"errors": [refusal_presented(refusal)]}, status, media_type)
 
 
-def _response(payload: dict[str, Any], status: int, media_type: str | None) -> HttpResponse:
-    text = json.dumps(payload, separators=(",", ":"))
+def _response(payload: dict[str, Any] | bytes, status: int, media_type: str | None) -> HttpResponse:
+    text = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":"))
     response = HttpResponse(text, status=status, content_type=media_type or JSON)
     if status == 405:
         response["Allow"] = ALLOW_HEADER

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Set
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from django.conf import settings
 from graphql import ExecutionResult as CoreResult
@@ -23,17 +24,30 @@ from strawberry.utils.await_maybe import await_maybe
 from rooms.exceptions import OperationTimeout, Refusal
 from rooms.identity import Viewer
 
+from .compiled import Call, call_in, completing
 from .context import Context
 from .documents import ANY_OPERATION, Document, admitted
 from .errors import log_unexpected
 from .introspection import may_introspect, without_suggestion
+from .projection import encoded
 from .requests import OperationRequest
 from .tracing import note_operation
 
 
+@dataclass(frozen=True)
+class Written:
+    """A result whose whole payload is JSON already, compact and in ASCII. One with errors never is."""
+
+    payload: bytes
+    errors: ClassVar[None] = None
+
+
+Result = ExecutionResult | Written
+
+
 async def operate(
     schema: BaseSchema, request: OperationRequest, context: Context, allowed: Set[OperationType] = ANY_OPERATION
-) -> AsyncGenerator[ExecutionResult, None]:
+) -> AsyncGenerator[Result, None]:
     """Yield one result for a query or a mutation, each event of a subscription, or one result that holds the refusal.
 
     Of what is not known beforehand nothing is raised: it is in the errors of a result.
@@ -55,8 +69,10 @@ async def operate(
         yield await _result(schema, document, request, context)
 
 
-def is_request_error(result: ExecutionResult) -> bool:
+def is_request_error(result: Result) -> bool:
     """Whether nothing was executed (GraphQL specification, section 7.1.1): there is no ``data``, not even null."""
+    if isinstance(result, Written):
+        return False
     if isinstance(result, PreExecutionError):
         return True
     errors = result.errors or []
@@ -76,17 +92,32 @@ async def in_time() -> AsyncIterator[None]:
         raise
 
 
-async def _result(
-    schema: BaseSchema, document: Document, request: OperationRequest, context: Context
-) -> ExecutionResult:
-    """Execute a query or a mutation."""
+async def _result(schema: BaseSchema, document: Document, request: OperationRequest, context: Context) -> Result:
+    """Execute a query or a mutation, or call the mutation past the execution."""
     try:
         async with in_time():
+            call = call_in(schema, document, request.variables, context)
             arguments = _arguments(schema, request, context)
+            if call is not None:
+                return await _called(call, document, arguments, context)
             result = await await_maybe(execute(document.schema, document.parsed, **arguments))
     except Exception as error:  # noqa: BLE001 - it is in the errors
         return _not_executed([_graphql_error(error)], context)
     return _seen(result, context)
+
+
+async def _called(call: Call, document: Document, arguments: dict[str, Any], context: Context) -> Result:
+    try:
+        value = await call.resolve()
+    except GraphQLError as error:
+        return _seen(CoreResult(None, [error]), context)
+    try:
+        data = call.projection.write(value)
+    except Exception:  # noqa: BLE001 - whatever it is, the execution says it as it should be said
+        middleware = [completing(value)]
+        completed = execute(document.schema, document.parsed, middleware=middleware, **arguments)
+        return _seen(await await_maybe(completed), context)
+    return Written(f'{{"data":{data},"extensions":{encoded(_extensions(context))}}}'.encode("ascii"))
 
 
 async def _events(

@@ -27,11 +27,10 @@ from rooms.feed import Entry
 from .cohorts import Key, Show
 from .documents import Document
 from .errors import log_unexpected, presented
-from .projection import Projection, Unprojectable, encoded, projection_of, root_field_of, switches_in
+from .projection import Projection, encoded, root_field_of
 from .types import event_of
 
 FIELD = "messages"
-PROJECTIONS_KEPT = 16  # of one document, for as many ways to switch parts of it on and off
 
 
 class AwaitableInEvent(RuntimeError):
@@ -106,8 +105,8 @@ def shared_in(document: Document, variables: Mapping[str, Any] | None) -> Shared
         arguments = get_argument_values(_field(schema), node, coerced)
     except GraphQLError:
         return None
-    switches = tuple((name, coerced.coerced.get(name)) for name in _switches(document))
-    projection = _projection(document, switches)
+    switches = document.switches(coerced.coerced)
+    projection = document.projection(switches)
     if projection is None:
         return None
     key = (document.text, operation.name and operation.name.value, switches)
@@ -118,22 +117,3 @@ def _field(schema: GraphQLSchema) -> Any:
     if schema.subscription_type is None:
         raise TypeError("the schema has no subscriptions")
     return schema.subscription_type.fields[FIELD]
-
-
-def _switches(document: Document) -> tuple[str, ...]:
-    if document.switches is None:
-        document.switches = switches_in(document.operation, document.parsed)
-    return document.switches
-
-
-def _projection(document: Document, switches: tuple[tuple[str, Any], ...]) -> Projection | None:
-    """Compiled once. What cannot be is remembered as None."""
-    if switches not in document.projections:
-        if len(document.projections) >= PROJECTIONS_KEPT:
-            document.projections.clear()
-        try:
-            found = projection_of(document.schema, document.parsed, document.operation, dict(switches))
-        except Unprojectable:
-            found = None
-        document.projections[switches] = found
-    return document.projections[switches]

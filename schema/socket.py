@@ -43,10 +43,10 @@ from .closing import (
 from .context import Context
 from .documents import admitted
 from .errors import Interrupted, presented, refusal_presented
-from .flow import Flow
+from .flow import Flow, encoded
 from .live import Live, Refused, begun_live
 from .messages import authorization_in, id_of, message_in, payload_of, receipt_in
-from .operations import is_request_error, operate
+from .operations import Result, Written, is_request_error, operate
 from .outlets import EXTENSION as FRAMES
 from .outlets import outlet_of
 from .receipts import Progress, operation_key
@@ -309,8 +309,7 @@ class Socket:
                 _require_uninterrupted(result)
                 if is_request_error(result):
                     return await self._finish(operation_id, "error", _presented(result.errors))
-                next_ = {"id": operation_id, "type": "next", "payload": _execution_result(result)}
-                await self._flow.put(next_, operation_id, progress.position)
+                await self._flow.put(_next(operation_id, result), operation_id, progress.position)
         return await self._finish(operation_id, "complete")
 
     async def _finish(self, operation_id: str, how: str, payload: list[dict[str, Any]] | None = None) -> str:
@@ -446,17 +445,20 @@ def _number_in(payload: dict[str, Any] | None) -> int | None:
     return number if type(number) is int else 0
 
 
-def _execution_result(result: Any) -> dict[str, Any]:
-    """The payload of ``next``."""
+def _next(operation_id: str, result: Result) -> dict[str, Any] | bytes:
+    """The message ``next``, encoded where its payload is."""
+    head = {"id": operation_id, "type": "next"}
+    if isinstance(result, Written):
+        return b'%b,"payload":%b}' % (encoded(head)[:-1], result.payload)
     payload: dict[str, Any] = {"data": result.data}
     if result.errors:
         payload["errors"] = _presented(result.errors)
     if result.extensions:
         payload["extensions"] = result.extensions
-    return payload
+    return {**head, "payload": payload}
 
 
-def _require_uninterrupted(result: Any) -> None:
+def _require_uninterrupted(result: Result) -> None:
     """Raise Closed when a subscription was interrupted: clients take an error and ``complete`` for a normal end, and
     come back only to a closed socket."""
     if any(isinstance(error.original_error, Interrupted) for error in result.errors or []):

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strawberry.types import ExecutionResult
 
 from rooms import selectors
 from rooms.hub import Hub
@@ -155,6 +156,7 @@ async def own_text(viewer: Viewer, log: FakeLog, document: str, variables: dict[
                 result = await anext(results)
     finally:
         await hub.close()
+    assert isinstance(result, ExecutionResult)
     assert not result.errors, result.errors
     return json.dumps({"data": result.data}, separators=(",", ":"))
 
