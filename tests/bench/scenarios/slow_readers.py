@@ -9,7 +9,7 @@ from statistics import median
 
 import django
 
-from tests.bench.contestants import Contestant, DurablePostgres
+from tests.bench.contestants import LIFTED, Contestant, DurablePostgres
 from tests.bench.cores import on_server_core
 from tests.bench.results import Figures
 from tests.services.redis import Redis
@@ -22,6 +22,7 @@ NAME = "slow-readers"
 
 def measure(_contestant: Contestant, _scale: Scale) -> Figures:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ.update(LIFTED)  # the room is filled from this process
     django.setup()
     from . import mute_readers
 
