@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any
 
 from graphql import (
     FieldNode,
@@ -25,10 +26,11 @@ from graphql import (
     is_non_null_type,
     located_error,
 )
-from strawberry.schema.schema_converter import GraphQLCoreConverter, get_arguments
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
 from .context import Context
+from .conversion import Unknown, conversion_of
 from .documents import Document
 from .projection import Projection, root_field_of
 
@@ -66,13 +68,12 @@ class Call:
     node: FieldNode
     projection: Projection
     _resolver: Callable[..., Any]
-    _positional: list[Any]
     _named: dict[str, Any]
 
     async def resolve(self) -> Any:
         """Do it, and return the field's value. Raises a GraphQLError, as the execution locates it."""
         try:
-            return await self._resolver(*self._positional, **self._named)
+            return await self._resolver(None, **self._named)
         except Exception as error:
             key = self.node.alias or self.node.name
             raise located_error(error, [self.node], [key.value]) from error
@@ -92,14 +93,17 @@ def call_in(schema: Any, document: Document, variables: Mapping[str, Any] | None
     if isinstance(coerced, list):
         return None
     projection = document.projection(document.switches(coerced.coerced))
-    if projection is None:
+    conversion = _conversion(schema, node.name.value)
+    if projection is None or conversion is None:
         return None
     try:
-        values = get_argument_values(definition, node, coerced)
-        positional, named = _arguments(schema, field, values, context)
+        named = conversion(get_argument_values(definition, node, coerced))
     except Exception:  # noqa: BLE001 - whatever it is, the execution says it as it should be said
         return None
-    return Call(node, projection, cast("Any", field.base_resolver), positional, named)
+    resolver: Any = field.base_resolver
+    if resolver.info_parameter is not None:
+        named[resolver.info_parameter.name] = OnlyContext(context)
+    return Call(node, projection, resolver, named)
 
 
 def completing(value: Any) -> Callable[..., Any]:
@@ -119,20 +123,18 @@ def _plain_field(definition: GraphQLField) -> StrawberryField | None:
     resolver = field.base_resolver
     if resolver is None or not field.is_async or not is_non_null_type(definition.type):
         return None
+    if resolver.self_parameter is None or resolver.parent_parameter is not None or resolver.root_parameter is not None:
+        return None
     if resolver.info_parameter is not None and field.python_name not in OF_CONTEXT_ONLY:
         return None
     return field
 
 
-def _arguments(
-    schema: Any, field: StrawberryField, values: dict[str, Any], context: Context
-) -> tuple[list[Any], dict[str, Any]]:
-    """As Strawberry hands them to the resolver."""
-    return get_arguments(
-        field=field,
-        source=None,
-        info=cast("Any", OnlyContext(context)),
-        kwargs=values,
-        config=schema.config,
-        scalar_registry=schema.schema_converter.scalar_registry,
-    )
+@lru_cache(maxsize=64)
+def _conversion(schema: Any, name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]] | None:
+    """That of the mutation's arguments, worked out once for each."""
+    field = schema._schema.mutation_type.fields[name].extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+    try:
+        return conversion_of(field, schema.config)
+    except Unknown:
+        return None

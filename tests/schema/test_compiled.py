@@ -28,6 +28,7 @@ from rooms.identity import NOBODY
 from rooms.models import Member, Message, Room
 from schema import compiled, http, socket
 from schema.context import Context
+from schema.conversion import Unknown
 from schema.documents import document_of
 from schema.flow import encoded
 from schema.operations import Written, is_request_error, operate
@@ -352,6 +353,14 @@ def test_one_plain_field_is_compiled(document: str) -> None:
 def test_a_resolver_that_is_not_known_is_executed() -> None:
     with patch.object(compiled, "OF_CONTEXT_ONLY", frozenset()):
         assert call_of(SEND) is None
+
+
+def test_arguments_that_only_strawberry_can_convert_are_left_to_it() -> None:
+    compiled._conversion.cache_clear()
+    with patch.object(compiled, "conversion_of", side_effect=Unknown):
+        assert call_of(SEND) is None
+    compiled._conversion.cache_clear()
+    assert call_of(SEND) is not None
 
 
 @pytest.mark.parametrize(
