@@ -2,7 +2,7 @@
 
 HTTP goes to Django, but for GraphQL, which goes past its handler. WebSockets go to the transport, which follows rooms
 through the process's hub; the hub reads the log in the database and hears hints through the broker, which also carries
-the hints of this process's own services. What is sent to a room at the same time is stored together.
+the hints of this process's own services. What is sent at the same time is stored together.
 """
 
 from __future__ import annotations

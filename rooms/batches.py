@@ -40,11 +40,15 @@ class Batches(Generic[A, R]):
 
     async def do(self, item: A) -> R:
         """Return what ``work`` gives for ``item``, or raise it."""
+        return await self.put(item)
+
+    def put(self, item: A) -> asyncio.Future[R]:
+        """As ``do``, with the place of ``item`` taken at once: the answer is to come."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if self.is_idle:
             self._task = asyncio.create_task(self._run(), context=Context())
-        return await answer
+        return answer
 
     async def _run(self) -> None:
         try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, F, IntegerField, When
 from django.utils import timezone
 
 from . import broker
@@ -28,20 +28,33 @@ def end_membership(room: Room, member: Member) -> None:
     revoke(room, member.viewer_key)
 
 
-def append(room: Room, kind: EntryKind, messages: Sequence[Message]) -> None:
-    """Append an entry for each change of a message, whose ``changed_sequence`` is the next, and tell of it once it is
-    committed. Followers in this process get the entries as they are here.
+def append(kind: EntryKind, messages: Sequence[Message]) -> None:
+    """Append an entry for each change of a message, whose ``changed_sequence`` is the next of its room, and tell of it
+    once it is committed. Followers in this process get the entries as they are here.
+
+    The messages may be of several rooms, all of them locked; it takes two statements however many they are.
     """
-    entries = [
-        Entry(room=room, sequence=message.changed_sequence, kind=kind.value, message=message) for message in messages
-    ]
-    Entry.objects.bulk_create(entries)
-    room.sequence, room.last_used_at = entries[-1].sequence, timezone.now()
-    room.message_count += len(messages) if kind == EntryKind.SENT else 0
-    Room.objects.filter(pk=room.pk).update(
-        sequence=room.sequence, last_used_at=room.last_used_at, message_count=room.message_count
-    )
-    tell_after_commit(broker.announce, room_id=room.pk, sequence=room.sequence, entries=entries)
+    logs: dict[Room, list[Entry]] = {}
+    for message in messages:
+        entry = Entry(room=message.room, sequence=message.changed_sequence, kind=kind.value, message=message)
+        logs.setdefault(message.room, []).append(entry)
+    Entry.objects.bulk_create([entry for entries in logs.values() for entry in entries])
+    _grow(kind, logs)
+    for room, entries in logs.items():
+        tell_after_commit(broker.announce, room_id=room.pk, sequence=room.sequence, entries=entries)
+
+
+def _grow(kind: EntryKind, logs: Mapping[Room, Sequence[Entry]]) -> None:
+    """The rooms that grow by as many entries are one case of the statement: there are few cases."""
+    now, sizes = timezone.now(), dict[int, list[int]]()
+    for room, entries in logs.items():
+        sizes.setdefault(len(entries), []).append(room.pk)
+        room.sequence, room.last_used_at = entries[-1].sequence, now
+        room.message_count += len(entries) if kind == EntryKind.SENT else 0
+    growth = Case(*(When(pk__in=pks, then=size) for size, pks in sizes.items()), output_field=IntegerField())
+    said = {"message_count": F("message_count") + growth} if kind == EntryKind.SENT else {}
+    rooms = Room.objects.filter(pk__in=[room.pk for room in logs])
+    rooms.update(sequence=F("sequence") + growth, last_used_at=now, **said)
 
 
 def revoke(room: Room, viewer_key: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What is said: all sends to a room that wait at the same time, in one transaction (``docs/adr/0015``).
+"""What is said: all sends that wait at the same time, in one transaction (``docs/adr/0015``).
 
 Each is judged alone, in the order in which they came, and has its own outcome: whether it is refused or fails changes
 nothing for the others.
@@ -6,8 +6,8 @@ nothing for the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -19,16 +19,17 @@ from .exceptions import BadUserInput, Muted, RateLimited, Refusal, RoomArchived
 from .identity import Viewer
 from .locked import append
 from .models import EntryKind, Member, Message, Room
-from .selectors import Standing, require_member, room_for_any, room_to_change_for_any, standings_in
+from .selectors import Standing, require_member, rooms_for_any, rooms_to_change_for_any, standings_of
 
 
 @dataclass(frozen=True)
 class Send:
-    """A message as somebody would send it."""
+    """A message as somebody would send it. ``is_counted``: what it takes of their rate has been taken already."""
 
     viewer: Viewer
     text: str
     idempotency_key: str | None = None
+    is_counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,20 @@ class Changed:
 
 @dataclass(eq=False)
 class _Draft:
-    """A send that is fit to be stored, and what has become of it."""
+    """A send to a room that is fit to be stored, and what has become of it."""
 
-    viewer: Viewer
+    room_id: int
+    send: Send
     text: str
     key: str | None
     outcome: Changed | Exception | None = None
 
+    @property
+    def viewer(self) -> Viewer:
+        return self.send.viewer
 
+
+Addressed = tuple[int, Send]  # the id of the room that it is for
 Authored = Sequence[tuple[_Draft, Member]]
 NOT_THERE = Standing(member=None, may_know=False, may_read=False)
 
@@ -61,14 +68,29 @@ def send_messages(*, room_id: int, sends: Sequence[Send]) -> list[Changed | Exce
     database says of it. What was sent before is answered however often it is asked for; new messages are limited by
     member and room. Raises what the database raises where nothing was stored.
     """
-    drafts = [_draft(send) for send in sends]
-    _keep_rates(room_id, _undecided(drafts))
-    _commit(room_id, _undecided(drafts))
+    drafts = _tried([(room_id, send) for send in sends], waits=True)
     return [draft.outcome for draft in drafts if draft.outcome is not None]
 
 
-def _draft(send: Send) -> _Draft:
-    draft = _Draft(send.viewer, send.text, send.idempotency_key)
+def send_where_free(*, sends: Sequence[Addressed]) -> list[Changed | Exception | Send]:
+    """The same for many rooms, without waiting for any of them.
+
+    A send to a room that somebody else holds just now, or that is not there for its viewer, comes back as it is, but
+    counted: it is for ``send_messages``.
+    """
+    drafts = _tried(sends, waits=False)
+    return [replace(draft.send, is_counted=True) if draft.outcome is None else draft.outcome for draft in drafts]
+
+
+def _tried(sends: Sequence[Addressed], *, waits: bool) -> list[_Draft]:
+    drafts = [_draft(room_id, send) for room_id, send in sends]
+    _keep_rates([draft for draft in _undecided(drafts) if not draft.send.is_counted])
+    _commit(_undecided(drafts), waits=waits)
+    return drafts
+
+
+def _draft(room_id: int, send: Send) -> _Draft:
+    draft = _Draft(room_id, send, send.text, send.idempotency_key)
     try:
         draft.text = inputs.message_text(send.text)
         draft.key = inputs.idempotency_key(send.idempotency_key)
@@ -84,31 +106,30 @@ def _undecided(drafts: Sequence[_Draft]) -> list[_Draft]:
 # Before the lock
 
 
-def wait_for_turns(viewers: Sequence[Viewer], what: str) -> list[float]:
-    """Return for each the seconds until they may do this; 0.0 means now. Not to be called under a lock."""
-    limits = settings.LIMITS
-    keys = [viewer.key for viewer in viewers if viewer.key is not None]  # whoever nobody is may do nothing of the kind
-    waits = rates.take(*(f"{what} {key}" for key in keys), burst=limits.send_burst, per_second=limits.sends_per_second)
-    taken = iter(waits)
-    return [0.0 if viewer.key is None else next(taken) for viewer in viewers]
+def wait_for_turns(asked: Sequence[tuple[str, Viewer]]) -> list[float]:
+    """Return for each the seconds until they may do what they ask for; 0.0 means now. Not to be called under a lock."""
+    limits = settings.LIMITS  # whoever nobody is may do nothing of the kind
+    keys = [f"{what} {viewer.key}" for what, viewer in asked if viewer.key is not None]
+    taken = iter(rates.take(*keys, burst=limits.send_burst, per_second=limits.sends_per_second))
+    return [0.0 if viewer.key is None else next(taken) for _, viewer in asked]
 
 
-def _keep_rates(room_id: int, drafts: Sequence[_Draft]) -> None:
-    waits = wait_for_turns([draft.viewer for draft in drafts], f"send {room_id}")
+def _keep_rates(drafts: Sequence[_Draft]) -> None:
+    waits = wait_for_turns([(f"send {draft.room_id}", draft.viewer) for draft in drafts])
     for draft, wait in zip(drafts, waits, strict=True):
         if wait:
             draft.outcome = RateLimited(wait)
-    _answer_retries(room_id, [draft for draft in drafts if draft.outcome and draft.key is not None])
+    _answer_retries([draft for draft in drafts if draft.outcome and draft.key is not None])
 
 
-def _answer_retries(room_id: int, drafts: Sequence[_Draft]) -> None:
+def _answer_retries(drafts: Sequence[_Draft]) -> None:
     """Give to those who ask for what was sent before just that, at any rate. Refuses as a send does.
 
     No lock is needed: a message never changes its author or key.
     """
     if not drafts:
         return
-    authored = _authored(room_for_any(viewers=_viewers(drafts), room_id=room_id), drafts)
+    authored = _authored(rooms_for_any(asked=_asked(drafts)), drafts)
     sent = _sent_before(authored)
     for draft, author in authored:
         if message := sent.get((author.pk, draft.key)):
@@ -118,46 +139,60 @@ def _answer_retries(room_id: int, drafts: Sequence[_Draft]) -> None:
 # Under the lock
 
 
-def _commit(room_id: int, drafts: Sequence[_Draft]) -> None:
-    """In one transaction; where that fails and one send may be why, each in its own."""
+def _commit(drafts: Sequence[_Draft], *, waits: bool) -> None:
+    """In one transaction; where that fails and one send may be why, in several."""
     if not drafts:
         return
     try:
         with transaction.atomic():
-            _send_locked(room_id, drafts)
+            _send_locked(drafts, waits=waits)
     except (IntegrityError, DataError) as error:
-        if len(drafts) == 1:
-            drafts[0].outcome = error
-            return
         for draft in drafts:
-            _commit_alone(room_id, draft)
+            draft.outcome = error if len(drafts) == 1 else None  # what they had is rolled back
+        _commit_apart(_undecided(drafts), waits=waits)
 
 
-def _commit_alone(room_id: int, draft: _Draft) -> None:
-    try:
-        _commit(room_id, [draft])
-    except Exception as error:  # noqa: BLE001 - the outcome of this one, where others are committed already
-        draft.outcome = error
-
-
-def _send_locked(room_id: int, drafts: Sequence[_Draft]) -> None:
-    room = room_to_change_for_any(viewers=_viewers(drafts), room_id=room_id)
-    authored = _authored(room, drafts)
-    if room is None or not authored:
+def _commit_apart(drafts: Sequence[_Draft], *, waits: bool) -> None:
+    """Each room by itself; where it is one room, each send, and none after one that finds the room locked."""
+    rooms: dict[int, list[_Draft]] = {}
+    for draft in drafts:
+        rooms.setdefault(draft.room_id, []).append(draft)
+    if len(rooms) > 1:
+        for part in rooms.values():
+            _commit_part(part, waits=waits)
         return
-    batch = _Batch(room, authored)
+    for draft in drafts:
+        _commit_part([draft], waits=waits)
+        if draft.outcome is None:
+            return
+
+
+def _commit_part(drafts: Sequence[_Draft], *, waits: bool) -> None:
+    try:
+        _commit(drafts, waits=waits)
+    except Exception as error:  # noqa: BLE001 - the outcome of these, where others are committed already
+        for draft in drafts:
+            draft.outcome = error
+
+
+def _send_locked(drafts: Sequence[_Draft], *, waits: bool) -> None:
+    rooms = rooms_to_change_for_any(asked=_asked(drafts), skip_locked=not waits)
+    authored = _authored(rooms, [draft for draft in drafts if waits or draft.room_id in rooms])
+    if not authored:
+        return
+    batch = _Batch(authored)
     for draft, author in authored:
         draft.outcome = batch.outcome(draft, author)
     batch.store()
 
 
 class _Batch:
-    """The sends of members of a room, under its lock."""
+    """The sends of members of rooms, under the locks of these."""
 
-    def __init__(self, room: Room, authored: Authored) -> None:
-        self._room = room
+    def __init__(self, authored: Authored) -> None:
         self._sent = _sent_before(authored)
         self._messages: list[Message] = []
+        self._ends: dict[int, int] = {}  # of the logs that grow, by room id
         self._slow: list[Member] = []
         self._now = timezone.now()
 
@@ -165,7 +200,7 @@ class _Batch:
         if draft.key is not None and (message := self._sent.get((author.pk, draft.key))):
             return _as_sent_before(message, author, draft.text)
         try:
-            require_open_log(self._room)
+            require_open_log(author.room)
             require_voice(author)
             self._keep_slow_mode(author)
         except Refusal as refusal:
@@ -178,11 +213,11 @@ class _Batch:
             Member.objects.filter(pk__in=slow).update(last_sent_at=self._now)
         if self._messages:
             Message.objects.bulk_create(self._messages)
-            append(self._room, EntryKind.SENT, self._messages)
+            append(EntryKind.SENT, self._messages)
 
     def _keep_slow_mode(self, author: Member) -> None:
         """Let ``author`` send once in the room's seconds; moderators are never slow."""
-        seconds = self._room.slow_mode_seconds
+        seconds = author.room.slow_mode_seconds
         if not seconds or author.is_moderator:
             return
         next_turn = author.last_sent_at and author.last_sent_at + timedelta(seconds=seconds)
@@ -192,9 +227,10 @@ class _Batch:
         self._slow.append(author)
 
     def _new(self, draft: _Draft, author: Member) -> Changed:
-        sequence = self._room.sequence + len(self._messages) + 1
+        room = author.room
+        sequence = self._ends[room.pk] = self._ends.get(room.pk, room.sequence) + 1
         message = Message(
-            room=self._room,
+            room=room,
             author=author,
             sequence=sequence,
             changed_sequence=sequence,
@@ -207,11 +243,12 @@ class _Batch:
         return Changed(message, sequence)
 
 
-def _authored(room: Room | None, drafts: Sequence[_Draft]) -> Authored:
+def _authored(rooms: Mapping[int, Room], drafts: Sequence[_Draft]) -> Authored:
     """Each with its author. What comes from anybody but members is refused."""
     authored: list[tuple[_Draft, Member]] = []
-    found = [NOT_THERE for _ in drafts] if room is None else standings_in(room, _viewers(drafts))
-    for draft, standing in zip(drafts, found, strict=True):
+    found = iter(standings_of([(rooms[draft.room_id], draft.viewer) for draft in drafts if draft.room_id in rooms]))
+    for draft in drafts:
+        standing = next(found) if draft.room_id in rooms else NOT_THERE
         try:
             authored.append((draft, require_member(draft.viewer, standing)))
         except Refusal as refusal:
@@ -237,8 +274,8 @@ def _as_sent_before(message: Message, author: Member, text: str) -> Changed | Ba
     return Changed(message, message.sequence)
 
 
-def _viewers(drafts: Sequence[_Draft]) -> list[Viewer]:
-    return [draft.viewer for draft in drafts]
+def _asked(drafts: Sequence[_Draft]) -> list[tuple[int, Viewer]]:
+    return [(draft.room_id, draft.viewer) for draft in drafts]
 
 
 def require_open_log(room: Room) -> None:

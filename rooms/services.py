@@ -320,7 +320,7 @@ def edit_message(*, viewer: Viewer, message_id: int, text: str) -> Changed:
     Raises NotFound, Unauthenticated, Forbidden, RoomArchived, RateLimited, BadUserInput.
     """
     text = inputs.message_text(text)
-    (wait,) = wait_for_turns([viewer], "edit")
+    (wait,) = wait_for_turns([("edit", viewer)])
     if wait:
         raise RateLimited(wait)
     with transaction.atomic():
@@ -371,5 +371,5 @@ def _may_delete(viewer: Viewer, message: Message, member: Member | None) -> bool
 def _change(message: Message, kind: EntryKind, *fields: str) -> Changed:
     message.changed_sequence = message.room.sequence + 1
     message.save(update_fields=[*fields, "changed_sequence"])
-    append(message.room, kind, [message])
+    append(kind, [message])
     return Changed(message, message.changed_sequence)

@@ -20,12 +20,22 @@ from rooms.identity import NOBODY, OPERATOR
 from rooms.locked import append
 from rooms.models import Entry, Member, MemberRole, Message, Room, RoomAccess
 from rooms.rates import LocalBuckets, Rates
-from rooms.sending import Changed, Send, send_messages
+from rooms.sending import Addressed, Changed, Send, send_messages, send_where_free
 from tests.people import archive, ban, make_guest, make_member, make_room, make_staff, make_user, member_of, mute, send
 
 pytestmark = pytest.mark.django_db
 
 UNFIT = "\x01 is not text, and the database says so too"
+
+
+Announced = list[dict[str, Any]]
+
+
+@pytest.fixture
+def announced(monkeypatch: pytest.MonkeyPatch) -> Announced:
+    found: Announced = []
+    monkeypatch.setattr(broker, "announce", lambda **what: found.append(what))
+    return found
 
 
 def sent_together(room: Room, *sends: Send) -> list[Changed | Exception]:
@@ -149,6 +159,76 @@ def test_where_nobody_may_know_of_the_room_it_is_not_even_read(
     assert [type(outcome) for outcome in outcomes] == [NotFound, NotFound]
 
 
+# To many rooms
+
+
+def to_each(rooms: Sequence[Room], *sends: Send) -> list[Addressed]:
+    return [(room.pk, send) for send in sends for room in rooms]
+
+
+def test_each_room_has_an_order_of_its_own() -> None:
+    rooms = [make_room() for _ in range(3)]
+    ana = make_guest(rooms[0])
+    for room in rooms[1:]:
+        services.join_room(viewer=ana, slug=room.slug, display_name="Ana")
+    send(ana, rooms[1], "before")
+    sends = [*to_each(rooms, Send(ana, "one")), *to_each(rooms[1:], Send(ana, "two")), *to_each(rooms, Send(ana, "3"))]
+    outcomes = send_where_free(sends=sends)
+    assert [summary(cast("Changed", outcome)) for outcome in outcomes] == [1, 2, 1, 3, 2, 2, 4, 3]
+    assert [text for _, text in texts_in(rooms[0])] == ["one", "3"]
+    assert [text for _, text in texts_in(rooms[1])] == ["before", "one", "two", "3"]
+    assert [text for _, text in texts_in(rooms[2])] == ["one", "two", "3"]
+
+
+def test_each_is_judged_in_its_own_room() -> None:
+    """What somebody is in one room is nothing to the others that are written to with it."""
+    rooms = [make_room(access) for access in RoomAccess]
+    people = [make_member(room, name=f"Member {place}") for place, room in enumerate(rooms)]
+    mute(people[0], rooms[0])
+    leaver, banned = make_member(rooms[1]), make_member(rooms[2])
+    services.leave_room(viewer=leaver, room_id=rooms[1].pk)
+    ban(banned, rooms[2])
+    everybody = [*people, leaver, banned, make_staff(), NOBODY]
+    by_themselves = [summary(alone(room, Send(who, "hi"))) for who in everybody for room in rooms]
+    sends = [(room.pk, Send(who, "hi")) for who in everybody for room in rooms]
+    together = [summary(cast("Changed", outcome)) for outcome in send_where_free(sends=sends)]
+    assert by_themselves.count(1) == 2
+    assert together == [2 if each == 1 else each for each in by_themselves]
+
+
+def test_where_nobody_who_asks_may_know_of_a_room_it_is_left_alone(announced: Announced) -> None:
+    """It is not locked, though others of the batch are inside: they ask for nothing there."""
+    open_room, hidden = make_room(), make_room(RoomAccess.MEMBERS)
+    member, stranger = make_member(hidden), make_guest(open_room)
+    services.join_room(viewer=member, slug=open_room.slug, display_name="Ana")
+    asked = [(open_room.pk, member), (hidden.pk, stranger)]
+    assert set(selectors.rooms_to_change_for_any(asked=asked, skip_locked=True)) == {open_room.pk}
+    outcomes = send_where_free(sends=[(room_id, Send(viewer, "hi", "k")) for room_id, viewer in asked])
+    assert summary(cast("Changed", outcomes[0])) == 1
+    assert outcomes[1] == Send(stranger, "hi", "k", is_counted=True)
+    assert [summary(one) for one in sent_together(hidden, outcomes[1])] == [summary(NotFound())]
+
+
+def test_slow_mode_and_archive_are_a_room_s_own() -> None:
+    slow, archived, plain = rooms = [make_room() for _ in range(3)]
+    ana = make_guest(slow)
+    for room in rooms[1:]:
+        services.join_room(viewer=ana, slug=room.slug, display_name="Ana")
+    moderation.set_slow_mode(actor=OPERATOR, room_id=slow.pk, seconds=60)
+    archive(archived)
+    outcomes = send_where_free(sends=to_each(rooms, Send(ana, "one"), Send(ana, "two")))
+    assert [type(outcome) for outcome in outcomes] == [
+        Changed,
+        RoomArchived,
+        Changed,
+        RateLimited,
+        RoomArchived,
+        Changed,
+    ]
+    assert member_of(ana, slow).last_sent_at is not None
+    assert member_of(ana, plain).last_sent_at is None
+
+
 # What the database says
 
 
@@ -178,6 +258,36 @@ def test_one_alone_that_the_database_refuses_raises() -> None:
     with pytest.raises(IntegrityError):
         send(make_guest(room), room, UNFIT)
     assert texts_in(room) == []
+
+
+@pytest.mark.usefixtures("careless_inputs")
+def test_one_that_the_database_refuses_fails_alone_in_its_room_too() -> None:
+    rooms = [make_room() for _ in range(3)]
+    people = [make_guest(room) for room in rooms]
+    sends = [(room.pk, Send(who, "one")) for room, who in zip(rooms, people, strict=True)]
+    sends.insert(1, (rooms[0].pk, Send(people[0], UNFIT)))
+    sends.append((rooms[0].pk, Send(people[0], "two")))
+    outcomes = send_where_free(sends=sends)
+    assert [summary(cast("Changed", outcome)) for outcome in outcomes] == [1, IntegrityError, 1, 1, 2]
+    assert [text for _, text in texts_in(rooms[0])] == ["one", "two"]
+    assert [text for _, text in texts_in(rooms[2])] == ["one"]
+
+
+@pytest.mark.usefixtures("careless_inputs")
+def test_none_overtakes_one_that_finds_the_room_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    room, other = make_room(), make_room()
+    ana, rui = make_guest(room), make_guest(other)
+    is_free = iter([True, True, True, True, True, False, True])  # all, each room, and then each send to the first
+    find = selectors.rooms_to_change_for_any
+    monkeypatch.setattr(
+        sending, "rooms_to_change_for_any", lambda **given: find(**given) if next(is_free) else dict[int, Room]()
+    )
+    sends = [(room.pk, Send(ana, text)) for text in ("one", UNFIT, "two", "three")]
+    outcomes = send_where_free(sends=[(other.pk, Send(rui, "hi")), *sends])
+    assert [summary(cast("Changed", outcome)) for outcome in outcomes[:3]] == [1, 1, IntegrityError]
+    assert outcomes[3:] == [Send(ana, text, is_counted=True) for text in ("two", "three")]
+    assert list(is_free) == [True]
+    assert texts_in(room) == [(1, "one")]
 
 
 def failing_in_turn(*errors: Exception | None) -> AbstractContextManager[object]:
@@ -243,6 +353,16 @@ def test_each_member_has_their_rate_and_all_are_asked_for_at_once(two_at_once: l
     assert len(texts_in(room)) == 4
 
 
+def test_a_member_has_a_rate_in_each_room_and_what_is_counted_takes_nothing(two_at_once: list[tuple[str, ...]]) -> None:
+    rooms = [make_room(), make_room()]
+    ana = make_guest(rooms[0])
+    services.join_room(viewer=ana, slug=rooms[1].slug, display_name="Ana")
+    outcomes = send_where_free(sends=to_each(rooms, *[Send(ana, "hi")] * 3))
+    assert [type(outcome) for outcome in outcomes] == [Changed] * 4 + [RateLimited] * 2
+    assert len(two_at_once) == 1
+    assert [summary(one) for one in sent_together(rooms[0], *[Send(ana, "hi", is_counted=True)] * 2)] == [3, 4]
+
+
 def test_above_the_rate_retries_are_answered_and_nothing_else(two_at_once: list[tuple[str, ...]]) -> None:
     room, hidden = make_room(), make_room(RoomAccess.MEMBERS)
     ana, gone = make_guest(room), make_guest(room, "Rui")
@@ -290,14 +410,20 @@ def test_a_batch_costs_the_same_few_queries_whatever_its_size(
         sent_together(room, *(Send(who, "hi") for who in people))
 
 
-Announced = list[dict[str, Any]]
-
-
-@pytest.fixture
-def announced(monkeypatch: pytest.MonkeyPatch) -> Announced:
-    found: Announced = []
-    monkeypatch.setattr(broker, "announce", lambda **what: found.append(what))
-    return found
+@pytest.mark.parametrize("size", [1, 30])
+def test_a_batch_costs_the_same_few_queries_for_however_many_rooms(
+    size: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    rooms = [make_room() for _ in range(size)]
+    members = [(room.pk, make_guest(room)) for room in rooms]
+    stranger = make_guest(make_room())
+    with django_assert_num_queries(8):  # with keys; as many as for one room
+        send_where_free(sends=[(room_id, Send(member, "hi", "k")) for room_id, member in members])
+    turns = [(room_id, member) for number, (room_id, member) in enumerate(members) for _ in range(1 + number % 3)]
+    strangers = to_each(rooms, Send(stranger, "hi"))
+    with django_assert_num_queries(8):  # with bans, and rooms that do not grow alike
+        send_where_free(sends=[*((room_id, Send(member, "hi")) for room_id, member in turns), *strangers])
+    assert [len(texts_in(room)) for room in rooms] == [2 + number % 3 for number in range(size)]
 
 
 def fields_of(thing: Entry | Message | Member | Room) -> dict[str, Any]:
@@ -342,6 +468,22 @@ def test_followers_get_the_entries_as_if_they_had_been_read(
             assert as_followers_see(told["entries"]) == as_followers_see(read)
         head = read[-1].sequence
         assert (told["room_id"], told["sequence"]) == (room.pk, head)
+
+
+def test_followers_of_each_room_get_its_entries(
+    announced: Announced, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    rooms = [make_room() for _ in range(3)]
+    people = [make_guest(room) for room in rooms]
+    silent = rooms.pop()
+    sends = [(room.pk, Send(people[place], "hi")) for place, room in enumerate(rooms)]
+    sends += [(rooms[0].pk, Send(people[0], "ho")), (silent.pk, Send(NOBODY, "hi"))]
+    with django_capture_on_commit_callbacks(execute=True):
+        send_where_free(sends=sends)
+    assert [(told["room_id"], told["sequence"]) for told in announced] == [(rooms[0].pk, 2), (rooms[1].pk, 1)]
+    for told in announced:
+        read = selectors.entries_after(room_id=told["room_id"], sequence=0, limit=10)
+        assert as_followers_see(told["entries"]) == as_followers_see(read)
 
 
 def test_where_nothing_is_stored_nothing_is_told(
