@@ -198,3 +198,10 @@ async def test_an_answer_has_the_headers_that_django_s_own_handler_gives_it(
     assert (ours.status_code, dict(ours.items())) == (theirs.status_code, dict(theirs.items()))
     assert ours.cookies.output() == theirs.cookies.output()
     assert "Strict-Transport-Security" in ours
+
+
+async def test_who_speaks_no_https_is_sent_where_it_is_spoken(settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    served: Any = within_middleware(never, OURS)
+    response = await served(request_of())
+    assert (response.status_code, response["Location"]) == (301, "https://testserver/graphql/")
