@@ -30,6 +30,7 @@ from .scenarios.slow_readers import SLOW_READERS
 from .scenarios.storms import STORMS
 
 SCENARIOS = [*DELIVERIES, *SENDS, *STORMS, LATENCY, *HISTORY, *GROWTH, SLOW_READERS]
+NAMES = {scenario.name for scenario in SCENARIOS}
 SERVERS = """
 Salas; the peers: stock recipe (on Daphne, on uvicorn), graphql-ws, graphql-yoga, mercurius, these three also storing
 nothing; the raw broadcasts: ws, picows, and nchan where nginx has it."""
@@ -39,7 +40,7 @@ DISTURBED_PERCENT = 5.0
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--list", action="store_true", help="name the scenarios and the servers, and measure nothing")
-    parser.add_argument("--only", metavar="NAMES", help="scenarios whose names begin so, with commas between")
+    parser.add_argument("--only", metavar="NAMES", help="scenarios, or how their names begin, with commas between")
     parser.add_argument(
         "--servers", metavar="NAMES", help="servers to measure: how their names begin, or salas, peers, raw"
     )
@@ -49,6 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write what was measured; other scenarios in it are kept"
     )
+    parser.add_argument("--more", action="store_true", help="add rounds to those that the file of --json has")
     parser.add_argument("--tables", type=Path, metavar="FILE", help="write the tables of all that was measured")
     return parser.parse_args()
 
@@ -68,7 +70,8 @@ def main() -> int:
     with ExitStack() as stack:
         contestants = list(stack.enter_context(entered(given)))
         for scenario in scenarios:
-            results.begin(scenario)
+            if not given.more:
+                results.begin(scenario)
             entering = [each for each in contestants if each.kind in scenario.kinds]
             take_turns(scenario, entering, QUICK if given.quick else FULL, results)
             print(f"\n{results.table(scenario)}", flush=True)
@@ -141,10 +144,15 @@ def disturbance(figures: Figures) -> float:
 def chosen(scenarios: list[Scenario], only: str | None) -> list[Scenario]:
     if only is None:
         return scenarios
-    found = [each for each in scenarios if each.name.startswith(tuple(only.split(",")))]
+    found = [scenario for scenario in scenarios if any(is_meant(scenario.name, name) for name in only.split(","))]
     if not found:
         sys.exit(f"no scenario is called {only}: --list names them")
     return found
+
+
+def is_meant(name: str, given: str) -> bool:
+    """A whole name means that scenario, anything else all whose names begin so."""
+    return name == given if given in NAMES else name.startswith(given)
 
 
 def raise_limit_on_files() -> None:
