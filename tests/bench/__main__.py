@@ -73,14 +73,14 @@ def main() -> int:
             if not given.more:
                 results.begin(scenario)
             entering = [each for each in contestants if each.kind in scenario.kinds]
-            take_turns(scenario, entering, QUICK if given.quick else FULL, results)
+            for _ in take_turns(scenario, entering, QUICK if given.quick else FULL, results):
+                write(results, given)
             print(f"\n{results.table(scenario)}", flush=True)
-            write(results, given)
     return 0
 
 
 def write(results: Results, given: argparse.Namespace) -> None:
-    """After each scenario, so that what is cut short has brought something."""
+    """After each turn, so that what is cut short has brought something."""
     if given.json:
         results.write(given.json)
     if given.tables:
@@ -108,7 +108,9 @@ def is_chosen(contestant: Contestant, servers: str | None) -> bool:
     )
 
 
-def take_turns(scenario: Scenario, contestants: list[Contestant], scale: Scale, results: Results) -> None:
+def take_turns(
+    scenario: Scenario, contestants: list[Contestant], scale: Scale, results: Results
+) -> Iterator[Contestant]:
     """In every round each takes its turn. One that fails does not keep the others from theirs."""
     for number in range(1 if scenario.once else results.rounds):
         for contestant in contestants[:1] if scenario.once else contestants:
@@ -119,6 +121,7 @@ def take_turns(scenario: Scenario, contestants: list[Contestant], scale: Scale, 
                 results.fail(scenario, contestant.name, described(error))
             turn = f"{scenario.name} {number + 1}/{results.rounds} {contestant.name}"
             print(f"{turn}: {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+            yield contestant
 
 
 def calmest(scenario: Scenario, contestant: Contestant, scale: Scale) -> Figures:
