@@ -28,10 +28,12 @@ run: .venv/run $(READY) ## serve on http://127.0.0.1:8000 (PORT=… and HOST=…
 
 build: .venv/run $(READY) ## make all that a server needs, and start none
 
-test: .venv/test browser $(READY) ## run all tests: TypeScript, then Python on PostgreSQL, then on SQLite
-	@$(call npm,run --silent test)
-	@$(PY) -m pytest
-	@$(PY) -m pytest --database=sqlite -m 'not end_to_end'
+test: .venv/test browser $(READY) ## run all tests: TypeScript, then Python on PostgreSQL, and beside it on SQLite
+	@$(PY) -m pytest --database=sqlite -m 'not end_to_end' -o cache_dir=.venv/sqlite_cache >.venv/sqlite.log 2>&1 & sqlite=$$!; \
+	trap 'kill $$sqlite 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
+	( $(call npm,run --silent test) ) && $(PY) -m pytest; status=$$?; \
+	wait $$sqlite || status=1; trap - EXIT; \
+	echo 'The same on SQLite, which ran beside it:'; cat .venv/sqlite.log; exit $$status
 
 check: .venv/check .venv/bench $(READY) ## find what is wrong without running it: style, types, layers, migrations, schema
 	$(PY) -m ruff check
