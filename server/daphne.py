@@ -47,6 +47,11 @@ BACKLOG_AT_ONCE = 10_000
 # it goes by itself.
 GARBAGE_THRESHOLDS = (20_000, 20, 50)
 
+# But a connection that is over does not go by itself, for it and its protocols name each other. Memory that waits for
+# long among what is in use is never given back, so they are looked for after so many, or so much of what is open.
+LOST_AT_ONCE = 100
+LOST_PART = 0.25
+
 # Frames of any kind, such as pings, which no application sees, are cheap: the limit is for who sends nothing else.
 FRAMES_PER_SECOND = 1_000
 PONGS_PER_SECOND = 10
@@ -95,6 +100,7 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         self._on_ready = on_ready
         self._on_drain = on_drain
         self._transports: set[tcp.Server] = set()
+        self._lost = 0  # connections, since garbage was collected
         self._draining: asyncio.Task[None] | None = None
 
     def drain(self) -> None:
@@ -176,7 +182,13 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         self._on_ready()
 
     def _connection(self, *args: Any) -> tcp.Server:
-        return Connection(self._transports, *args)
+        return Connection(self._transports, self._count_lost, *args)
+
+    def _count_lost(self) -> None:
+        self._lost += 1
+        if self._lost >= max(LOST_AT_ONCE, LOST_PART * len(self._transports)):
+            self._lost = 0
+            gc.collect()
 
     def _drain(self) -> None:
         if self._draining is None:
@@ -217,14 +229,16 @@ def _is_running(application: asyncio.Future[Any] | None) -> bool:
 class Connection(tcp.Server):
     """A TCP connection, in ``registry`` while it is open, whichever protocol it carries."""
 
-    def __init__(self, registry: set[tcp.Server], *args: Any) -> None:
+    def __init__(self, registry: set[tcp.Server], on_lost: Callable[[], None], *args: Any) -> None:
         super().__init__(*args)
         self._registry = registry
+        self._on_lost = on_lost
         registry.add(self)
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         self._registry.discard(self)
         super().connectionLost(reason)
+        self._on_lost()
 
 
 class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -52,7 +53,17 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
             tell("waits")
             time.sleep(3600)  # noqa: ASYNC251
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+    await send({"type": "http.response.body", "body": str(ANSWERS.get(scope["path"], os.getpid)()).encode()})
+
+
+def sockets() -> int:
+    """How many there are in memory, open or not."""
+    from server.daphne import Socket
+
+    return sum(isinstance(each, Socket) for each in gc.get_objects())
+
+
+ANSWERS = {"/sockets": sockets}
 
 
 async def size_of_body(receive: Any) -> int:

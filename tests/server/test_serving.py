@@ -20,6 +20,7 @@ pytestmark = pytest.mark.end_to_end
 
 Serve = Callable[..., Served]
 ENOUGH_SECONDS = 10
+LINGER_SECONDS = 4  # a connection is dropped two seconds after it was closed at the latest, and then forgotten
 MESSAGE_BYTES = 256 * 1024
 OPENING = (
     b"GET /ignores HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -216,6 +217,21 @@ async def test_a_client_that_says_goodbye_and_takes_no_more_is_not_waited_for(se
     writer.write(b"\x88\x82\0\0\0\0\x03\xe8")
     await served.logged("disconnected with 1000")
     writer.transport.abort()
+
+
+async def test_connections_that_are_over_do_not_stay_in_memory(serve: Serve) -> None:
+    served = serve()
+    await come_and_go(served, 150)
+    await asyncio.sleep(LINGER_SECONDS)
+    await come_and_go(served, 50)
+    async with httpx.AsyncClient() as client:
+        assert 50 <= int((await client.get(f"{served.url}/sockets")).text) < 100
+
+
+async def come_and_go(served: Served, number: int) -> None:
+    for _ in range(number):
+        async with connect(f"{served.websocket_url}/ignores"):
+            pass
 
 
 async def test_a_port_that_is_taken_is_named(served: Served) -> None:
