@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, F, IntegerField, When
@@ -45,13 +46,14 @@ def append(kind: EntryKind, messages: Sequence[Message]) -> None:
 
 
 def _grow(kind: EntryKind, logs: Mapping[Room, Sequence[Entry]]) -> None:
-    """The rooms that grow by as many entries are one case of the statement: there are few cases."""
+    """The rooms that grow by as many entries are one case of the statement: there are few cases, and most often one."""
     now, sizes = timezone.now(), dict[int, list[int]]()
     for room, entries in logs.items():
         sizes.setdefault(len(entries), []).append(room.pk)
         room.sequence, room.last_used_at = entries[-1].sequence, now
         room.message_count += len(entries) if kind == EntryKind.SENT else 0
-    growth = Case(*(When(pk__in=pks, then=size) for size, pks in sizes.items()), output_field=IntegerField())
+    cases = [When(pk__in=pks, then=size) for size, pks in sizes.items()]
+    growth: Any = Case(*cases, output_field=IntegerField()) if len(sizes) > 1 else min(sizes)
     said = {"message_count": F("message_count") + growth} if kind == EntryKind.SENT else {}
     rooms = Room.objects.filter(pk__in=[room.pk for room in logs])
     rooms.update(sequence=F("sequence") + growth, last_used_at=now, **said)
