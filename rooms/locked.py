@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from django.db import transaction
-from django.db.models import Case, F, IntegerField, When
+from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from . import broker
 from .identity import Viewer
 from .models import AuditAction, AuditEntry, Entry, EntryKind, Member, Message, Room
+from .rows import Rows, marks
 
 ACTOR_NAME_MAX_LENGTH = 150
+ENTRIES = Rows(Entry)
 
 
 def count_members(room: Room, change: int) -> None:
@@ -39,24 +40,26 @@ def append(kind: EntryKind, messages: Sequence[Message]) -> None:
     for message in messages:
         entry = Entry(room=message.room, sequence=message.changed_sequence, kind=kind.value, message=message)
         logs.setdefault(message.room, []).append(entry)
-    Entry.objects.bulk_create([entry for entries in logs.values() for entry in entries])
+    ENTRIES.insert([entry for entries in logs.values() for entry in entries])
     _grow(kind, logs)
     for room, entries in logs.items():
         tell_after_commit(broker.announce, room_id=room.pk, sequence=room.sequence, entries=entries)
 
 
 def _grow(kind: EntryKind, logs: Mapping[Room, Sequence[Entry]]) -> None:
-    """The rooms that grow by as many entries are one case of the statement: there are few cases, and most often one."""
-    now, sizes = timezone.now(), dict[int, list[int]]()
+    now, counted = timezone.now(), int(kind == EntryKind.SENT)
     for room, entries in logs.items():
-        sizes.setdefault(len(entries), []).append(room.pk)
         room.sequence, room.last_used_at = entries[-1].sequence, now
-        room.message_count += len(entries) if kind == EntryKind.SENT else 0
-    cases = [When(pk__in=pks, then=size) for size, pks in sizes.items()]
-    growth: Any = Case(*cases, output_field=IntegerField()) if len(sizes) > 1 else min(sizes)
-    said = {"message_count": F("message_count") + growth} if kind == EntryKind.SENT else {}
-    rooms = Room.objects.filter(pk__in=[room.pk for room in logs])
-    rooms.update(sequence=F("sequence") + growth, last_used_at=now, **said)
+        room.message_count += len(entries) * counted
+    growth = f"CASE id {' '.join(['WHEN %s THEN %s'] * len(logs))} END"
+    sizes = [value for room, entries in logs.items() for value in (room.pk, len(entries))]
+    statement = (
+        f"UPDATE {Room._meta.db_table} SET sequence = sequence + {growth},"  # noqa: S608 - the model's own name
+        f" message_count = message_count + %s * {growth}, last_used_at = %s WHERE id IN ({marks(logs)})"
+    )
+    with connection.cursor() as cursor:
+        used_at = connection.ops.adapt_datetimefield_value(now)
+        cursor.execute(statement, [*sizes, counted, *sizes, used_at, *(room.pk for room in logs)])
 
 
 def revoke(room: Room, viewer_key: str | None = None) -> None:

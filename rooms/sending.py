@@ -19,6 +19,7 @@ from .exceptions import BadUserInput, Muted, RateLimited, Refusal, RoomArchived
 from .identity import Viewer
 from .locked import append
 from .models import EntryKind, Member, Message, Room
+from .rows import Rows, marks
 from .selectors import Standing, require_member, rooms_for_any, rooms_to_change_for_any, standings_of
 
 
@@ -54,6 +55,8 @@ class _Draft:
     def viewer(self) -> Viewer:
         return self.send.viewer
 
+
+MESSAGES = Rows(Message)
 
 Addressed = tuple[int, Send]  # the id of the room that it is for
 Authored = Sequence[tuple[_Draft, Member]]
@@ -212,7 +215,7 @@ class _Batch:
             slow = [author.pk for author in self._slow]
             Member.objects.filter(pk__in=slow).update(last_sent_at=self._now)
         if self._messages:
-            Message.objects.bulk_create(self._messages)
+            MESSAGES.insert(self._messages)
             append(EntryKind.SENT, self._messages)
 
     def _keep_slow_mode(self, author: Member) -> None:
@@ -262,7 +265,8 @@ def _sent_before(authored: Authored) -> dict[tuple[int, str | None], Message]:
     if not keys:
         return {}
     authors = {author.pk for _, author in authored}
-    found = Message.objects.filter(author_id__in=authors, idempotency_key__in=keys)
+    condition = f"author_id IN ({marks(authors)}) AND idempotency_key IN ({marks(keys)})"
+    found = MESSAGES.where(condition, [*authors, *keys])
     return {(message.author_id, message.idempotency_key): message for message in found}
 
 

@@ -1,0 +1,91 @@
+"""Rows read and written by SQL that is written out, for what every send runs (``docs/adr/0019``).
+
+The ORM puts each statement together anew, in Python: of the CPU that a batch of sends took, most was that. Names of
+tables and columns are the models' own, values are parameters, and an instance is what the ORM would have made of the
+row.
+
+Concurrency: statements run on the connection of the thread that asks, in its transaction.
+Dependencies: Django's models and connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+from django.db.models import AutoField, DateTimeField, Field, Model
+
+M = TypeVar("M", bound=Model)
+Row = Sequence[Any]
+
+
+class Rows(Generic[M]):
+    """The rows of ``model``, whose fields, but for times, are to the database what they are in Python."""
+
+    def __init__(self, model: type[M]) -> None:
+        fields: list[Field[Any, Any]] = list(model._meta.concrete_fields)
+        written = [field for field in fields if not isinstance(field, AutoField)]
+        table, key = model._meta.db_table, model._meta.pk.column
+        self._model = model
+        self._names = [field.attname for field in fields]
+        self._times = [(at, field.get_col(table)) for at, field in enumerate(fields) if _is_time(field)]
+        self._select = f"SELECT {_columns(fields)} FROM {table} WHERE "  # noqa: S608 - the models' own names
+        self._values_of = attrgetter(*[field.attname for field in written])
+        self._times_written = [at for at, field in enumerate(written) if _is_time(field)]
+        self._insert = f"INSERT INTO {table} ({_columns(written)}) VALUES "  # noqa: S608 - the models' own names
+        self._row = f"({marks(written)})"
+        self._returning = f" RETURNING {key}" if len(written) < len(fields) else ""
+
+    def where(self, condition: str, values: Sequence[Any]) -> list[M]:
+        """Return those of which ``condition`` is true: SQL, with what may follow it, and ``%s`` for each value."""
+        with connection.cursor() as cursor:
+            cursor.execute(self._select + condition, values)
+            rows = cursor.fetchall()
+        alias = connection.alias
+        return [self._model.from_db(alias, self._names, row) for row in self._converted(rows)]
+
+    def insert(self, instances: Sequence[M]) -> None:
+        """Insert them as they are, at least one, by one statement; where the database gives them keys, they have them.
+
+        Raises what the database raises.
+        """
+        values = self._adapted([self._values_of(instance) for instance in instances])
+        with connection.cursor() as cursor:
+            cursor.execute(self._insert + ", ".join([self._row] * len(instances)) + self._returning, values)
+            keys = cursor.fetchall() if self._returning else ()
+        for instance, (key,) in zip(instances, keys, strict=bool(self._returning)):
+            instance.pk = key
+        alias = connection.alias
+        for instance in instances:
+            instance._state.adding, instance._state.db = False, alias
+
+    def _converted(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """What the driver gives, as the models have it."""
+        for at, column in self._times:
+            for convert in connection.ops.get_db_converters(column):
+                rows = [(*row[:at], convert(row[at], column, connection), *row[at + 1 :]) for row in rows]
+        return rows
+
+    def _adapted(self, rows: Sequence[Row]) -> list[Any]:
+        """What the models have, as the driver takes it, row after row."""
+        values = [value for row in rows for value in row]
+        adapt = connection.ops.adapt_datetimefield_value
+        for time in self._times_written:
+            for at in range(time, len(values), len(rows[0])):
+                values[at] = adapt(values[at])
+        return values
+
+
+def marks(values: Collection[object]) -> str:
+    """As many ``%s`` as there are ``values``."""
+    return ", ".join(["%s"] * len(values))
+
+
+def _columns(fields: Iterable[Field[Any, Any]]) -> str:
+    return ", ".join(str(field.column) for field in fields)
+
+
+def _is_time(field: Field[Any, Any]) -> bool:
+    return isinstance(field, DateTimeField)
