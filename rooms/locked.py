@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from . import broker
 from .identity import Viewer
-from .models import AuditAction, AuditEntry, Entry, EntryKind, Member, Message, Room
-from .rows import Rows, marks
+from .models import AuditAction, AuditEntry, Member, Message, Room
 
 ACTOR_NAME_MAX_LENGTH = 150
-ENTRIES = Rows(Entry)
 
 
 def count_members(room: Room, change: int) -> None:
@@ -28,38 +26,6 @@ def end_membership(room: Room, member: Member) -> None:
     member.save(update_fields=["left_at"])
     count_members(room, -1)
     revoke(room, member.viewer_key)
-
-
-def append(kind: EntryKind, messages: Sequence[Message]) -> None:
-    """Append an entry for each change of a message, whose ``changed_sequence`` is the next of its room, and tell of it
-    once it is committed. Followers in this process get the entries as they are here.
-
-    The messages may be of several rooms, all of them locked; it takes two statements however many they are.
-    """
-    logs: dict[Room, list[Entry]] = {}
-    for message in messages:
-        entry = Entry(room=message.room, sequence=message.changed_sequence, kind=kind.value, message=message)
-        logs.setdefault(message.room, []).append(entry)
-    ENTRIES.insert([entry for entries in logs.values() for entry in entries])
-    _grow(kind, logs)
-    for room, entries in logs.items():
-        tell_after_commit(broker.announce, room_id=room.pk, sequence=room.sequence, entries=entries)
-
-
-def _grow(kind: EntryKind, logs: Mapping[Room, Sequence[Entry]]) -> None:
-    now, counted = timezone.now(), int(kind == EntryKind.SENT)
-    for room, entries in logs.items():
-        room.sequence, room.last_used_at = entries[-1].sequence, now
-        room.message_count += len(entries) * counted
-    growth = f"CASE id {' '.join(['WHEN %s THEN %s'] * len(logs))} END"
-    sizes = [value for room, entries in logs.items() for value in (room.pk, len(entries))]
-    statement = (
-        f"UPDATE {Room._meta.db_table} SET sequence = sequence + {growth},"  # noqa: S608 - the model's own name
-        f" message_count = message_count + %s * {growth}, last_used_at = %s WHERE id IN ({marks(logs)})"
-    )
-    with connection.cursor() as cursor:
-        used_at = connection.ops.adapt_datetimefield_value(now)
-        cursor.execute(statement, [*sizes, counted, *sizes, used_at, *(room.pk for room in logs)])
 
 
 def revoke(room: Room, viewer_key: str | None = None) -> None:

@@ -27,46 +27,54 @@ class Rows(Generic[M]):
     def __init__(self, model: type[M]) -> None:
         fields: list[Field[Any, Any]] = list(model._meta.concrete_fields)
         written = [field for field in fields if not isinstance(field, AutoField)]
-        table, key = model._meta.db_table, model._meta.pk.column
+        self.table = model._meta.db_table
+        self.columns = ", ".join(f"{self.table}.{field.column}" for field in fields)
+        self.width = len(fields)
         self._model = model
         self._names = [field.attname for field in fields]
-        self._times = [(at, field.get_col(table)) for at, field in enumerate(fields) if _is_time(field)]
-        self._select = f"SELECT {_columns(fields)} FROM {table} WHERE "  # noqa: S608 - the models' own names
+        self._times = [(at, field.get_col(self.table)) for at, field in enumerate(fields) if _is_time(field)]
         self._values_of = attrgetter(*[field.attname for field in written])
         self._times_written = [at for at, field in enumerate(written) if _is_time(field)]
-        self._insert = f"INSERT INTO {table} ({_columns(written)}) VALUES "  # noqa: S608 - the models' own names
+        names = ", ".join(str(field.column) for field in written)
+        self._insert = f"INSERT INTO {self.table} ({names}) VALUES "  # noqa: S608 - the models' own names
         self._row = f"({marks(written)})"
-        self._returning = f" RETURNING {key}" if len(written) < len(fields) else ""
+        self._returning = f" RETURNING {model._meta.pk.column}" if len(written) < len(fields) else ""
 
     def where(self, condition: str, values: Sequence[Any]) -> list[M]:
         """Return those of which ``condition`` is true: SQL, with what may follow it, and ``%s`` for each value."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._select + condition, values)
-            rows = cursor.fetchall()
-        alias = connection.alias
-        return [self._model.from_db(alias, self._names, row) for row in self._converted(rows)]
+        return self.made(selected([self], f"FROM {self.table} WHERE {condition}", values))
 
     def insert(self, instances: Sequence[M]) -> None:
         """Insert them as they are, at least one, by one statement; where the database gives them keys, they have them.
 
         Raises what the database raises.
         """
-        values = self._adapted([self._values_of(instance) for instance in instances])
+        statement, values = self.insertion(instances)
         with connection.cursor() as cursor:
-            cursor.execute(self._insert + ", ".join([self._row] * len(instances)) + self._returning, values)
-            keys = cursor.fetchall() if self._returning else ()
-        for instance, (key,) in zip(instances, keys, strict=bool(self._returning)):
-            instance.pk = key
+            cursor.execute(statement, values)
+            keys = [key for (key,) in cursor.fetchall()] if self._returning else None
+        self.are_stored(instances, keys)
+
+    def insertion(self, instances: Sequence[M]) -> tuple[str, list[Any]]:
+        """Return the statement that inserts them, which returns the keys that the database gives, and its values."""
+        values = self._adapted([self._values_of(instance) for instance in instances])
+        return self._insert + ", ".join([self._row] * len(instances)) + self._returning, values
+
+    def are_stored(self, instances: Sequence[M], keys: Sequence[object] | None) -> None:
+        """Have them know that they are stored, and under which keys."""
         alias = connection.alias
+        for instance, key in zip(instances, keys or (), strict=keys is not None):
+            instance.pk = key
         for instance in instances:
             instance._state.adding, instance._state.db = False, alias
 
-    def _converted(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """What the driver gives, as the models have it."""
+    def made(self, rows: Sequence[Row]) -> list[M]:
+        """Return the instances that rows of ``columns`` stand for."""
+        alias = connection.alias
         for at, column in self._times:
             for convert in connection.ops.get_db_converters(column):
                 rows = [(*row[:at], convert(row[at], column, connection), *row[at + 1 :]) for row in rows]
-        return rows
+        return [self._model.from_db(alias, self._names, row) for row in rows]
 
     def _adapted(self, rows: Sequence[Row]) -> list[Any]:
         """What the models have, as the driver takes it, row after row."""
@@ -78,13 +86,17 @@ class Rows(Generic[M]):
         return values
 
 
+def selected(tables: Iterable[Rows[Any]], source: str, values: Sequence[Any]) -> list[Row]:
+    """Return the columns of all ``tables`` from ``source``: FROM, and what follows it, with ``%s`` for each value."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(each.columns for each in tables)} {source}", values)
+        rows: list[Row] = cursor.fetchall()
+    return rows
+
+
 def marks(values: Collection[object]) -> str:
     """As many ``%s`` as there are ``values``."""
     return ", ".join(["%s"] * len(values))
-
-
-def _columns(fields: Iterable[Field[Any, Any]]) -> str:
-    return ", ".join(str(field.column) for field in fields)
 
 
 def _is_time(field: Field[Any, Any]) -> bool:

@@ -15,11 +15,10 @@ from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from . import inputs, rates
+from .appending import MESSAGES, append_new
 from .exceptions import BadUserInput, Muted, RateLimited, Refusal, RoomArchived
 from .identity import Viewer
-from .locked import append
-from .models import EntryKind, Member, Message, Room
-from .rows import Rows, marks
+from .models import Member, Message, Room
 from .selectors import Standing, require_member, rooms_for_any, rooms_to_change_for_any, standings_of
 
 
@@ -55,8 +54,6 @@ class _Draft:
     def viewer(self) -> Viewer:
         return self.send.viewer
 
-
-MESSAGES = Rows(Message)
 
 Addressed = tuple[int, Send]  # the id of the room that it is for
 Authored = Sequence[tuple[_Draft, Member]]
@@ -215,8 +212,7 @@ class _Batch:
             slow = [author.pk for author in self._slow]
             Member.objects.filter(pk__in=slow).update(last_sent_at=self._now)
         if self._messages:
-            MESSAGES.insert(self._messages)
-            append(EntryKind.SENT, self._messages)
+            append_new(self._messages)
 
     def _keep_slow_mode(self, author: Member) -> None:
         """Let ``author`` send once in the room's seconds; moderators are never slow."""
@@ -261,12 +257,12 @@ def _authored(rooms: Mapping[int, Room], drafts: Sequence[_Draft]) -> Authored:
 
 def _sent_before(authored: Authored) -> dict[tuple[int, str | None], Message]:
     """What is there already under the keys that were given, by author and key."""
-    keys = {draft.key for draft, _ in authored if draft.key is not None}
-    if not keys:
+    given = {(author.pk, draft.key) for draft, author in authored if draft.key is not None}
+    if not given:
         return {}
-    authors = {author.pk for _, author in authored}
-    condition = f"author_id IN ({marks(authors)}) AND idempotency_key IN ({marks(keys)})"
-    found = MESSAGES.where(condition, [*authors, *keys])
+    pairs = ", ".join(["(%s, %s)"] * len(given))  # one look-up in the index for each, and not one for every combination
+    condition = f"(author_id, idempotency_key) IN (VALUES {pairs})"
+    found = MESSAGES.where(condition, [value for pair in given for value in pair])
     return {(message.author_id, message.idempotency_key): message for message in found}
 
 

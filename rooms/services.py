@@ -13,11 +13,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from . import inputs
+from .appending import append
 from .attempts import attempt, network_of
 from .exceptions import BadUserInput, Banned, Forbidden, NotFound, RateLimited, RoomArchived, WrongPassword
 from .hashing import hashing_slot
 from .identity import Viewer
-from .locked import append, count_members, end_membership, record, revoke
+from .locked import count_members, end_membership, record, revoke
 from .models import (
     AuditAction,
     Ban,
