@@ -4,7 +4,7 @@ Two kinds of messages: those that can't wait, such as pongs and refusals, and th
 Of the latter nothing is kept here: who has something to say looks for room first, and is called when there is some.
 
 Concurrency: one event loop; only ``put`` suspends.
-Invariants: no more than the window, and the message that filled it, is in flight, but for what can't wait, which ends
+Invariants: no more than the window, and what filled it, is in flight, but for what can't wait, which ends
 the socket at twice as much. After ``shut`` nothing is sent.
 Dependencies: the standard library.
 """
@@ -54,12 +54,12 @@ class Flow:
 
     # What is sent
 
-    def say(self, message: dict[str, Any] | bytes) -> int:
-        """Send a message that counts as nothing, such as an acknowledgement; return its size in bytes."""
-        text = message if isinstance(message, bytes) else encoded(message)
+    def say(self, *messages: dict[str, Any] | bytes) -> int:
+        """Send messages that count as nothing, such as an acknowledgement; return their size in bytes."""
+        texts = [each if isinstance(each, bytes) else encoded(each) for each in messages]
         if self._is_open:
-            self._outlet.write((text,))
-        return len(text)
+            self._outlet.write(texts)
+        return sum(map(len, texts))
 
     def reply(self, message: dict[str, Any]) -> None:
         """Send what can't wait for room. Raises Closed for who goes on asking for it and confirms nothing."""
@@ -69,14 +69,14 @@ class Flow:
         self._ask_for_receipt()
 
     async def put(
-        self, message: dict[str, Any] | bytes, operation_id: str | None = None, position: int | None = None
+        self, *messages: dict[str, Any] | bytes, operation_id: str | None = None, position: int | None = None
     ) -> None:
-        """Send a message, which may be encoded already, once there is room for it.
+        """Send messages, which may be encoded already, once there is room for the first.
 
-        ``position`` is where it brings the client of a subscription.
+        ``position`` is where they bring the client of a subscription.
         """
         await self.room()
-        self._window.sent(self.say(message), operation_id, position)
+        self._window.sent(self.say(*messages), operation_id, position)
         self._ask_for_receipt()
 
     def write(self, texts: Sequence[bytes]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import aclosing
 from functools import lru_cache, partial
 from typing import Any
 
@@ -24,10 +23,10 @@ from rooms.sessions import GUEST_IN_SESSION, keep_in_session, session_of
 
 from .addresses import address_of
 from .context import Context, Credentials
-from .documents import NotServedHere
+from .documents import Document, NotServedHere
 from .errors import masked, presented, refusal_in, refusal_presented
 from .identities import Identities
-from .operations import Result, Written, is_request_error, operate
+from .operations import Result, Written, answered, is_request_error, prepared
 from .origins import is_trusted_origin
 from .requests import OperationRequest, json_object, operation_request
 from .schema import schema
@@ -178,8 +177,8 @@ def _forget(request: HttpRequest) -> None:
 
 
 async def _result(asked: OperationRequest, context: Context, method: str) -> Result:
-    async with aclosing(operate(schema, asked, context, ALLOWED[method])) as results:
-        return await anext(results)
+    document = prepared(schema, asked, context, ALLOWED[method])
+    return await answered(schema, document, asked, context) if isinstance(document, Document) else document
 
 
 # The answer

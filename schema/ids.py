@@ -33,12 +33,20 @@ def encode_id(type_name: str, key: int) -> str:
     return opaque(f"{type_name}:{key}")
 
 
-def decode_any_id(text: str, *, field: str) -> tuple[str, int]:
-    """Return type name and key. Raises BadUserInput, naming ``field``."""
+@lru_cache(4096)  # as above; what is no id is not kept, however long it is
+def _named_by(text: str) -> tuple[str, int]:
     match = _ID.fullmatch(plain_of(text) or "")
     if match is None or int(match[2]) > MAX_KEY:
-        raise BadUserInput(field, "This is not an id of this schema.")
+        raise ValueError
     return match[1], int(match[2])
+
+
+def decode_any_id(text: str, *, field: str) -> tuple[str, int]:
+    """Return type name and key. Raises BadUserInput, naming ``field``."""
+    try:
+        return _named_by(text)
+    except ValueError:
+        raise BadUserInput(field, "This is not an id of this schema.") from None
 
 
 def decode_id(type_name: str, text: str, *, field: str) -> int:

@@ -18,7 +18,7 @@ from .cohorts import Cohorts, Member
 from .context import Context
 from .errors import Interrupted, log_unexpected, presented
 from .flow import Flow, encoded
-from .operations import in_time
+from .operations import InTime
 from .sharing import Shared
 from .subscriptions import Begun, begin
 from .tracing import Trace, finish
@@ -72,7 +72,7 @@ async def begun_live(
 
 async def _begun(shared: Shared, context: Context) -> Begun:
     try:
-        async with in_time():
+        async with InTime():
             return await begin(context, shared.room_id, shared.after)
     except Interrupted:
         raise

@@ -1,4 +1,5 @@
-"""One operation, from its request to its results: the one way to run it, for every transport.
+"""One operation, from its request to its results: the one way to run it, for every transport. What is asked for is
+``prepared`` first; a query or a mutation is ``answered`` then, and a subscription has ``events``.
 
 Strawberry makes the schema, and graphql-core executes: what Strawberry has in between, for extensions of which we have
 none, costs as much as the execution of a small operation.
@@ -7,9 +8,10 @@ none, costs as much as the execution of a small operation.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Set
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Set
+from contextlib import aclosing
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -45,28 +47,19 @@ class Written:
 Result = ExecutionResult | Written
 
 
-async def operate(
+def prepared(
     schema: BaseSchema, request: OperationRequest, context: Context, allowed: Set[OperationType] = ANY_OPERATION
-) -> AsyncGenerator[Result, None]:
-    """Yield one result for a query or a mutation, each event of a subscription, or one result that holds the refusal.
-
-    Of what is not known beforehand nothing is raised: it is in the errors of a result.
-    """
+) -> Document | PreExecutionError:
+    """Return the document that is asked for, which is valid and may run, or the result that says why there is none."""
     try:
         document, cost = admitted(request, schema._schema, context.viewer, allowed)  # type: ignore[attr-defined]
     except (GraphQLError, Refusal) as error:
-        yield PreExecutionError(data=None, errors=[_graphql_error(error)])
-        return
+        return PreExecutionError(data=None, errors=[_graphql_error(error)])
     context.document, context.cost = document, cost
     note_operation(document.operation.name.value if document.operation.name else None)
     if faults := document.faults():
-        yield _not_executed(faults, context)
-    elif document.operation.operation is OperationType.SUBSCRIPTION:
-        async with aclosing(_events(schema, document, request, context)) as events:
-            async for event in events:
-                yield event
-    else:
-        yield await _result(schema, document, request, context)
+        return _not_executed(faults, context)
+    return document
 
 
 def is_request_error(result: Result) -> bool:
@@ -79,23 +72,31 @@ def is_request_error(result: Result) -> bool:
     return result.data is None and bool(errors) and all(error.path is None for error in errors)
 
 
-@asynccontextmanager
-async def in_time() -> AsyncIterator[None]:
-    """Raises OperationTimeout for what takes too long."""
-    timeout = asyncio.timeout(settings.LIMITS.operation_seconds or None)
-    try:
-        async with timeout:
-            yield
-    except TimeoutError:
-        if timeout.expired():
+class InTime:
+    """``async with`` it: raises OperationTimeout for what takes too long."""
+
+    __slots__ = ("_timeout",)
+
+    async def __aenter__(self) -> None:
+        self._timeout = asyncio.timeout(settings.LIMITS.operation_seconds or None)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
             raise OperationTimeout from None
-        raise
 
 
-async def _result(schema: BaseSchema, document: Document, request: OperationRequest, context: Context) -> Result:
-    """Execute a query or a mutation, or call the mutation past the execution."""
+async def answered(schema: BaseSchema, document: Document, request: OperationRequest, context: Context) -> Result:
+    """Execute a query or a mutation, or call the mutation past the execution.
+
+    Nothing is raised: it is in the errors of the result.
+    """
     try:
-        async with in_time():
+        async with InTime():
             call = call_in(schema, document, request.variables, context)
             arguments = _arguments(schema, request, context)
             if call is not None:
@@ -120,12 +121,15 @@ async def _called(call: Call, document: Document, arguments: dict[str, Any], con
     return Written(f'{{"data":{data},"extensions":{encoded(_extensions(context))}}}'.encode("ascii"))
 
 
-async def _events(
+async def events(
     schema: BaseSchema, document: Document, request: OperationRequest, context: Context
 ) -> AsyncGenerator[ExecutionResult, None]:
-    """Begin a subscription, which is timed, and wait for its events, which are not."""
+    """Begin a subscription, which is timed, and yield its events, which are not.
+
+    Nothing is raised: what ends it is in the errors of the last result.
+    """
     try:
-        async with in_time():
+        async with InTime():
             arguments = _arguments(schema, request, context)
             begun: Any = await await_maybe(subscribe(document.schema, document.parsed, **arguments))
         if isinstance(begun, CoreResult):

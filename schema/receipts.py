@@ -22,7 +22,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -52,13 +53,22 @@ T = TypeVar("T")
 class Progress:
     """How far the client of one subscription has come. ``position`` is that of the entry that is delivered next.
 
-    ``key`` names the operation; None where nothing is to be remembered: nobody is there to come back.
+    ``name`` gives the operation's name; None where nothing is to be remembered: nobody is there to come back. It is
+    asked for once, and not at all for what never begins to follow.
     """
 
     receipts: Receipts
-    key: str | None = None
-    holder: str = field(default_factory=lambda: uuid4().hex)
+    name: Callable[[], str | None] | None = None
     position: int | None = None
+
+    @cached_property
+    def key(self) -> str | None:
+        named, self.name = self.name and self.name(), None
+        return named
+
+    @cached_property
+    def holder(self) -> str:
+        return uuid4().hex
 
     async def recall(self) -> int | None:
         """Return what this operation's client confirmed before, or None."""
@@ -76,7 +86,7 @@ class Progress:
 
     def end(self, *, forget: bool) -> None:
         """Let go of the operation: for good, or to be taken up again within ten minutes."""
-        if self.key is not None:
+        if self.position is not None and self.key is not None:
             self.receipts.release(self.key, self.holder, forget=forget)
 
 

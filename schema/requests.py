@@ -11,6 +11,8 @@ from django.conf import settings
 
 from rooms.exceptions import BadUserInput
 
+CONTAINERS = (dict, list)
+
 
 @dataclass(frozen=True)
 class OperationRequest:
@@ -106,4 +108,4 @@ def _require_shallow(value: dict[str, Any]) -> None:
         if 0 < limit < depth:
             raise ValueError(f"nested more than {limit} levels deep")
         children = (child for it in level for child in (it.values() if isinstance(it, dict) else it))
-        level = [child for child in children if isinstance(child, dict | list)]
+        level = [child for child in children if isinstance(child, CONTAINERS)]

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any, ClassVar, cast
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationType
 
 from rooms.exceptions import RateLimited, Refusal
 from rooms.rates import Bucket
@@ -41,12 +41,12 @@ from .closing import (
     Closed,
 )
 from .context import Context
-from .documents import admitted
+from .documents import Document
 from .errors import Interrupted, presented, refusal_presented
 from .flow import Flow, encoded
 from .live import Live, Refused, begun_live
 from .messages import authorization_in, id_of, message_in, payload_of, receipt_in
-from .operations import Result, Written, is_request_error, operate
+from .operations import Result, Written, answered, events, is_request_error, prepared
 from .outlets import EXTENSION as FRAMES
 from .outlets import outlet_of
 from .receipts import Progress, operation_key
@@ -54,7 +54,7 @@ from .recognition import NO_LONGER, Recognition
 from .requests import OperationRequest, operation_request
 from .served import Drain, Served
 from .sharing import Shared, shared_in
-from .tracing import Trace, note_operation, traced
+from .tracing import Trace, traced
 
 logger = logging.getLogger(__name__)
 
@@ -255,7 +255,7 @@ class Socket:
             raise Closed(BAD_REQUEST, f"Invalid subscribe payload: {refusal.message}") from refusal
         if 0 < self._limits.socket_operations <= len(self._operations):
             refused = RateLimited(CROWDED_SECONDS, "Too many operations at once on this socket.")
-            self._flow.reply({"id": operation_id, "type": "error", "payload": [refusal_presented(refused)]})
+            self._flow.reply(_error(operation_id, [refusal_presented(refused)]))
             return
         progress = Progress(self._served.receipts)
         task = asyncio.create_task(self._operate(operation_id, request, progress))
@@ -291,7 +291,7 @@ class Socket:
     async def _stream(self, operation_id: str, request: OperationRequest, progress: Progress, trace: Trace) -> str:
         """Run one operation to its end, or a shared subscription to its beginning; return how the client was told."""
         viewer = await self._client.viewer()
-        progress.key = operation_key(viewer, operation_id, request)
+        progress.name = partial(operation_key, viewer, operation_id, request)
         context = Context(
             viewer=viewer,
             remember=self._client.remember,
@@ -302,52 +302,56 @@ class Socket:
             beginnings=self._served.beginnings,
             on_lost=partial(self._lose, operation_id),
         )
-        if (shared := self._shared(request, context)) is not None:
+        document = prepared(self._served.schema, request, context)
+        if not isinstance(document, Document):
+            return await self._refuse(operation_id, document)
+        if document.operation.operation is not OperationType.SUBSCRIPTION:
+            result = await answered(self._served.schema, document, request, context)
+            if is_request_error(result):
+                return await self._refuse(operation_id, result)
+            return await self._finish(operation_id, _next(operation_id, result), _complete(operation_id))
+        if (shared := shared_in(document, request.variables)) is not None:
             return await self._follow(operation_id, shared, context, trace)
-        async with aclosing(operate(self._served.schema, request, context)) as results:
+        async with aclosing(events(self._served.schema, document, request, context)) as results:
             async for result in results:
                 _require_uninterrupted(result)
                 if is_request_error(result):
-                    return await self._finish(operation_id, "error", _presented(result.errors))
-                await self._flow.put(_next(operation_id, result), operation_id, progress.position)
-        return await self._finish(operation_id, "complete")
+                    return await self._refuse(operation_id, result)
+                message = _next(operation_id, result)
+                await self._flow.put(message, operation_id=operation_id, position=progress.position)
+        return await self._finish(operation_id, _complete(operation_id))
 
-    async def _finish(self, operation_id: str, how: str, payload: list[dict[str, Any]] | None = None) -> str:
-        """Send an operation's last message, once there is room for it: until then it counts as running.
+    async def _refuse(self, operation_id: str, result: Result) -> str:
+        await self._finish(operation_id, _error(operation_id, _presented(result.errors)))
+        return "error"
+
+    async def _finish(self, operation_id: str, *messages: dict[str, Any] | bytes) -> str:
+        """Send an operation's last messages, once there is room for them: until then it counts as running.
 
         Its id is free again before the client can know that it is.
         """
         await self._flow.room()
         self._retire(operation_id, forget=True)
-        await self._flow.put({"id": operation_id, "type": how, **({} if payload is None else {"payload": payload})})
-        return how
+        await self._flow.put(*messages)
+        return "complete"
 
     def _lose(self, operation_id: str, refusal: Exception) -> None:
         """End a subscription whose room may not be read any more: not one event after this."""
         if operation := self._retire(operation_id, forget=True):
             operation.stop()
             errors = _presented([GraphQLError(str(refusal), original_error=refusal)])
-            self._flow.say({"id": operation_id, "type": "error", "payload": errors})
+            self._flow.say(_error(operation_id, errors))
 
     # Shared subscriptions
 
-    def _shared(self, request: OperationRequest, context: Context) -> Shared | None:
-        """What is shared, if it can be. What is faulty is not, and is refused as any other operation."""
-        schema: Any = self._served.schema
-        try:
-            document, _ = admitted(request, schema._schema, context.viewer)
-        except (GraphQLError, Refusal):
-            return None
-        return shared_in(document, request.variables)
-
     async def _follow(self, operation_id: str, shared: Shared, context: Context, trace: Trace) -> str:
         """Begin a shared subscription. What is refused is an error of the operation, as in any execution."""
-        note_operation(shared.operation_name)
         fail = partial(self._fail, operation_id)
         try:
             live = await begun_live(shared, context, self._served.cohorts, self._flow, operation_id, fail, trace)
         except Refused as refused:
-            return await self._finish(operation_id, "error", refused.payload)
+            await self._finish(operation_id, _error(operation_id, refused.payload))
+            return "error"
         except Interrupted as interrupted:
             logger.error("A subscription could not begin", exc_info=interrupted)
             raise _interrupted() from interrupted
@@ -443,6 +447,14 @@ def _number_in(payload: dict[str, Any] | None) -> int | None:
         return None
     number = payload.get("receipt")
     return number if type(number) is int else 0
+
+
+def _error(operation_id: str, errors: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"id": operation_id, "type": "error", "payload": errors}
+
+
+def _complete(operation_id: str) -> dict[str, Any]:
+    return {"id": operation_id, "type": "complete"}
 
 
 def _next(operation_id: str, result: Result) -> dict[str, Any] | bytes:

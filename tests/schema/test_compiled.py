@@ -7,7 +7,7 @@ import asyncio
 import inspect
 import textwrap
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -29,9 +29,10 @@ from rooms.models import Member, Message, Room
 from schema import compiled, http, socket
 from schema.context import Context
 from schema.conversion import Unknown
-from schema.documents import document_of
+from schema.documents import Document, document_of
 from schema.flow import encoded
-from schema.operations import Written, is_request_error, operate
+from schema.operations import Written, is_request_error, prepared
+from schema.operations import answered as answered_by
 from schema.requests import OperationRequest
 from schema.schema import schema
 from schema.tracing import request_id
@@ -193,9 +194,8 @@ def answered(
 
 async def result_of(request: OperationRequest, context: Context) -> Any:
     request_id.set("the same")
-    async with aclosing(operate(schema, request, context)) as results:
-        (result,) = [each async for each in results]
-    return result
+    document = prepared(schema, request, context)
+    return await answered_by(schema, document, request, context) if isinstance(document, Document) else document
 
 
 async def awaited(result: Awaitable[Any]) -> Any:

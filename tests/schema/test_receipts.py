@@ -66,7 +66,7 @@ def request(room: str = "r", query: str = "subscription", name: str | None = Non
 
 
 def progress(receipts: Receipts, viewer: Viewer = ANA, operation_id: str = "1", **named: Any) -> Progress:
-    return Progress(receipts, operation_key(viewer, operation_id, request(**named)))
+    return Progress(receipts, lambda: operation_key(viewer, operation_id, request(**named)))
 
 
 @pytest.fixture

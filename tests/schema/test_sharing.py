@@ -23,9 +23,9 @@ from rooms.models import Guest, Member, Message, Room
 from rooms.selectors import Following, Reader
 from schema import projection
 from schema.context import Context
-from schema.documents import document_of
+from schema.documents import Document, document_of
 from schema.ids import encode_id
-from schema.operations import operate
+from schema.operations import events, prepared
 from schema.requests import OperationRequest
 from schema.schema import schema
 from schema.sharing import Shared, shared_in
@@ -152,7 +152,9 @@ async def own_text(viewer: Viewer, log: FakeLog, document: str, variables: dict[
     request = OperationRequest(document, None, variables, None)
     try:
         with patch.object(selectors, "rooms_to_follow", found):
-            async with aclosing(operate(schema, request, context)) as results:
+            found_valid = prepared(schema, request, context)
+            assert isinstance(found_valid, Document)
+            async with aclosing(events(schema, found_valid, request, context)) as results:
                 result = await anext(results)
     finally:
         await hub.close()
