@@ -208,9 +208,12 @@ class Feed:
         return entries
 
     async def _catch_up(self) -> None:
-        while entries := await self._log.after(self.room_id, self.tail.head, PAGE_SIZE):
+        """Read to the end. Where a page is not full, the log ended there: of what came after that there is a hint."""
+        is_full = True
+        while is_full and (entries := await self._log.after(self.room_id, self.tail.head, PAGE_SIZE)):
             await self._require_access(entries[-1].access_version)
             self._take(entries)
+            is_full = len(entries) >= PAGE_SIZE
 
     def _may_take(self, entries: Sequence[Entry]) -> bool:
         """Not while the log is being read, or is to be read again: that begins at the tail's head, which must stay."""

@@ -22,11 +22,15 @@ Row = Sequence[Any]
 
 
 class Rows(Generic[M]):
-    """The rows of ``model``, whose fields, but for times, are to the database what they are in Python."""
+    """The rows of ``model``, whose fields, but for times, are to the database what they are in Python.
 
-    def __init__(self, model: type[M]) -> None:
-        fields: list[Field[Any, Any]] = list(model._meta.concrete_fields)
-        written = [field for field in fields if not isinstance(field, AutoField)]
+    ``deferred`` fields are not read.
+    """
+
+    def __init__(self, model: type[M], *, deferred: Collection[str] = ()) -> None:
+        every: list[Field[Any, Any]] = list(model._meta.concrete_fields)
+        fields = [field for field in every if field.attname not in deferred]
+        written = [field for field in every if not isinstance(field, AutoField)]
         self.table = model._meta.db_table
         self.columns = ", ".join(f"{self.table}.{field.column}" for field in fields)
         self.width = len(fields)
@@ -38,7 +42,7 @@ class Rows(Generic[M]):
         names = ", ".join(str(field.column) for field in written)
         self._insert = f"INSERT INTO {self.table} ({names}) VALUES "  # noqa: S608 - the models' own names
         self._row = f"({marks(written)})"
-        self._returning = f" RETURNING {model._meta.pk.column}" if len(written) < len(fields) else ""
+        self._returning = f" RETURNING {model._meta.pk.column}" if len(written) < len(every) else ""
 
     def where(self, condition: str, values: Sequence[Any]) -> list[M]:
         """Return those of which ``condition`` is true: SQL, with what may follow it, and ``%s`` for each value."""
@@ -86,10 +90,11 @@ class Rows(Generic[M]):
         return values
 
 
-def selected(tables: Iterable[Rows[Any]], source: str, values: Sequence[Any]) -> list[Row]:
-    """Return the columns of all ``tables`` from ``source``: FROM, and what follows it, with ``%s`` for each value."""
+def selected(tables: Iterable[Rows[Any]], source: str, values: Sequence[Any], *more: str) -> list[Row]:
+    """Return the columns of all ``tables``, and ``more``, from ``source``: FROM, and what follows it, with ``%s`` for
+    each value."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(each.columns for each in tables)} {source}", values)
+        cursor.execute(f"SELECT {', '.join([*(each.columns for each in tables), *more])} {source}", values)
         rows: list[Row] = cursor.fetchall()
     return rows
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from .exceptions import Banned, CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
 from .feed import Head
 from .identity import Viewer, as_of_now
 from .inputs import is_slug, search_words
 from .models import Ban, Entry, Member, Message, Room, RoomAccess
-from .rows import Rows, marks
+from .rows import Row, Rows, marks, selected
 
 M = TypeVar("M", bound=Model)
 P = TypeVar("P", Member, Ban)
@@ -26,7 +27,17 @@ Place = tuple[int, str | None]  # a room, and the key of who is there
 
 BANNED_SHOWN = 100
 
-ROOMS, MEMBERS, BANS = Rows(Room), Rows(Member), Rows(Ban)
+ROOMS, MEMBERS, BANS, MESSAGES = Rows(Room), Rows(Member), Rows(Ban), Rows(Message)
+ENTRIES = Rows(Entry, deferred={"created_at"})
+
+SHOWN: tuple[Rows[Any], ...] = (ENTRIES, MESSAGES, MEMBERS)  # what followers see of a log
+ENTRIES_AFTER = (
+    f"FROM {ENTRIES.table}"
+    f" JOIN {MESSAGES.table} ON {MESSAGES.table}.id = {ENTRIES.table}.message_id"
+    f" JOIN {MEMBERS.table} ON {MEMBERS.table}.id = {MESSAGES.table}.author_id"
+    f" JOIN {ROOMS.table} ON {ROOMS.table}.id = {ENTRIES.table}.room_id"
+    f" WHERE {ENTRIES.table}.room_id = %s AND {ENTRIES.table}.sequence > %s ORDER BY {ENTRIES.table}.sequence LIMIT %s"
+)
 
 # What staff need to be permitted in the admin, here as there, in every room.
 VIEW_EVERYTHING = "rooms.view_message"
@@ -503,29 +514,38 @@ def messages_slice(
 
 def entries_after(*, room_id: int, sequence: int, limit: int) -> list[Entry]:
     """The next ``limit`` entries of a room's log after ``sequence``, in order, with the messages as they are now."""
-    found = Entry.objects.filter(room_id=room_id).order_by("sequence").defer("created_at")
-    joined = found.filter(sequence__gt=sequence).select_related("message__room", "message__author")
-    entries = list(joined[: min(limit, FEW)])
-    for entry in entries:
-        entry.message.author.room = entry.message.room
-    if len(entries) == FEW < limit:
-        entries += _entries_on(found, entries, limit - FEW)
+    first = min(limit, FEW)
+    rows = selected([*SHOWN, ROOMS], ENTRIES_AFTER, [room_id, sequence, first])
+    if not rows:
+        return []
+    (room,) = ROOMS.made([row[-ROOMS.width :] for row in rows[-1:]])
+    entries = _entries_in(rows, room)
+    if len(rows) == first < limit:
+        entries += _entries_on(room, entries[-1].sequence, limit - first)
     return entries
 
 
-def _entries_on(found: QuerySet[Entry], before: Sequence[Entry], limit: int) -> list[Entry]:
-    """What comes next after ``before``, whose room and authors are at hand: of those there are few in a long replay."""
-    room, last = before[-1].message.room, before[-1].sequence
-    version = F("message__room__access_version")
-    entries = list(found.filter(sequence__gt=last).select_related("message").annotate(version_read=version)[:limit])
-    authors = {entry.message.author_id: entry.message.author for entry in before}
-    authors |= Member.objects.in_bulk({entry.message.author_id for entry in entries}.difference(authors))
-    for entry in entries:
-        room.access_version = entry.version_read
-        entry.message.room = room
-        entry.message.author = authors[entry.message.author_id]
-        entry.message.author.room = room
-    return [*entries]
+def _entries_on(room: Room, sequence: int, limit: int) -> list[Entry]:
+    """What comes next, of a room that is at hand: its access as it is now."""
+    rows = selected(SHOWN, ENTRIES_AFTER, [room.pk, sequence, limit], f"{ROOMS.table}.access_version")
+    if rows:
+        room.access_version = rows[-1][-1]
+    return _entries_in(rows, room)
+
+
+def _entries_in(rows: Sequence[Row], room: Room) -> list[Entry]:
+    """What rows of ``SHOWN`` say. Of authors there are few in a long replay."""
+    message, author, end = accumulate(each.width for each in SHOWN)  # where what they are begins, and ends
+    authors = {row[author]: row[author:end] for row in rows}
+    members = {member.pk: member for member in MEMBERS.made(list(authors.values()))}
+    for member in members.values():
+        member.room = room
+    entries = ENTRIES.made([row[:message] for row in rows])
+    messages = MESSAGES.made([row[message:author] for row in rows])
+    for entry, shown in zip(entries, messages, strict=True):
+        shown.room, shown.author = room, members[shown.author_id]
+        entry.message = shown
+    return entries
 
 
 def log_heads(*, room_ids: Iterable[int]) -> dict[int, Head]:

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from rooms import feed as feed_module
-from rooms.feed import Feed, Follower, LogBroken
+from rooms.feed import PAGE_SIZE, Feed, Follower, LogBroken
 
 from .fakes import FakeLog, anyone, run_loop
 
@@ -66,14 +66,26 @@ async def test_does_not_read_for_a_hint_at_what_it_has() -> None:
         assert log.reads == 0
 
 
-async def test_reads_once_for_all_its_followers() -> None:
+async def test_reads_once_for_all_its_followers_and_a_burst() -> None:
     log = FakeLog()
     async with running(log) as feed:
         following = [asyncio.create_task(heard(feed, 0, 1)) for _ in range(50)]
         await run_loop(2)
+        log.append()
         feed.hint(log.append())
         await asyncio.gather(*following)
-        assert log.reads <= 2, "one that finds the entry, one that finds no more"
+        await run_loop(5)
+        assert log.reads == 1
+
+
+async def test_reads_page_after_page_to_the_end() -> None:
+    log = FakeLog()
+    async with running(log, capacity=1_000) as feed:
+        for _ in range(2 * PAGE_SIZE):
+            log.append()
+        feed.hint(1)
+        await run_loop(10)
+        assert (feed.tail.head, log.reads) == (2 * PAGE_SIZE, 3), "the last finds that a full page was the last"
 
 
 async def test_replays_from_the_log_what_its_tail_no_longer_holds() -> None:
