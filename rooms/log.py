@@ -9,17 +9,17 @@ from .exceptions import Refusal
 from .feed import Head
 from .models import Entry
 from .selectors import Reader
-from .threads import in_database
+from .threads import in_reading
 
 
 class DatabaseLog:
     """Each call is one query, but for ``refusals``."""
 
     async def after(self, room_id: int, sequence: int, limit: int) -> Sequence[Entry]:
-        return await in_database(selectors.entries_after, room_id=room_id, sequence=sequence, limit=limit)
+        return await in_reading(selectors.entries_after, room_id=room_id, sequence=sequence, limit=limit)
 
     async def refusals(self, room_id: int, readers: Sequence[Reader]) -> Sequence[Refusal | None]:
-        return await in_database(selectors.refusals, room_id=room_id, readers=readers)
+        return await in_reading(selectors.refusals, room_id=room_id, readers=readers)
 
     async def heads(self, room_ids: Sequence[int]) -> Mapping[int, Head]:
-        return await in_database(selectors.log_heads, room_ids=room_ids)
+        return await in_reading(selectors.log_heads, room_ids=room_ids)

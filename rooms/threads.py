@@ -1,10 +1,11 @@
 """Where database work runs when it is asked for from the event loop.
 
-Requests, sockets and feeds share a bounded pool of threads: one slow query does not hold up the rest, and a thousand
-sockets do not use up the database. What hashes a password takes long and has a smaller pool of its own, so that no feed
-waits for it. Django's own pages have threads of their own.
+Requests and sockets share a bounded pool of threads: one slow query does not hold up the rest, and a thousand sockets
+do not use up the database. What hashes a password takes long and has a smaller pool of its own, and so have the feeds,
+which hold up everybody who follows: they wait for no lock and for nobody who does. Django's own pages have threads of
+their own.
 
-Concurrency: ``in_database`` may be awaited from any task. Each call has a connection to itself until it returns.
+Concurrency: each of the functions may be awaited from any task. Each call has a connection to itself until it returns.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ R = TypeVar("R")
 
 POOL_SIZE = 8
 HASHING_POOL_SIZE = 2
+READING_POOL_SIZE = 4
 
 _pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="database")
 _hashing_pool = ThreadPoolExecutor(HASHING_POOL_SIZE, thread_name_prefix="hashing")
+_reading_pool = ThreadPoolExecutor(READING_POOL_SIZE, thread_name_prefix="reading")
 
 
 async def in_database(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -36,6 +39,11 @@ async def in_database(function: Callable[P, R], /, *args: P.args, **kwargs: P.kw
 async def in_hashing(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """As ``in_database``, for what hashes a password as well."""
     return await _run(partial(function, *args, **kwargs), _hashing_pool)
+
+
+async def in_reading(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """As ``in_database``, for what feeds read of logs: a short query that takes no lock."""
+    return await _run(partial(function, *args, **kwargs), _reading_pool)
 
 
 async def _run(function: Callable[[], R], pool: ThreadPoolExecutor) -> R:
