@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from rooms.models import Room
 from tests.plugins.browser import NewPage
 from tests.plugins.servers import MakeServers
 from tests.services import postgres
-from tests.services.guard import is_running, read
+from tests.services.guard import is_running, read, the_guard
 from tests.services.postgres import DatabaseServer, Postgres
 from tests.services.redis import Redis
 from tests.services.salas import ROOT, Salas
@@ -90,6 +91,17 @@ def test_redis_comes_back_empty_at_its_port(redis: Redis) -> None:
 def test_the_guard_forgets_what_has_ended() -> None:
     lines = ["process 7 15\n", "process 8 2\n", "forget process 7\n", "directory /a b\n", "directory /c\n"]
     assert read([*lines, "forget directory /c\n"]) == ({8: 2}, {"/a b"})
+
+
+def test_the_guard_forgets_what_has_ended_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[int] = []
+    monkeypatch.setattr(the_guard(), "forget_process", forgotten.append)
+    redis = Redis().start()
+    pid = redis.pid
+    redis.signal(signal.SIGKILL)
+    assert wait_until(lambda: not redis.is_running, 10)
+    redis.close()
+    assert forgotten == [pid]
 
 
 def test_a_run_has_one_guard() -> None:

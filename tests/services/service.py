@@ -87,8 +87,10 @@ class Service(ABC):
         return self
 
     def stop(self) -> None:
-        """End in order; what does not end in time is killed and reported."""
+        """End in order; what does not end in time is killed and reported. One that has ended already is let go."""
         if not self.is_running:
+            if self._process is not None:
+                self._reap(STOP_SECONDS)  # its number may be somebody else's before long
             return
         self.signal(self.stop_signal)
         self.resume()
