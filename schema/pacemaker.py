@@ -3,6 +3,9 @@
 A receipt is asked for after a burst, once nothing has been sent for ``receipt_seconds``, and at the latest
 ``LONGEST_SECONDS`` after the first message that none was asked for. Where nothing is sent there is a heartbeat.
 
+A receipt costs several times what the delivery of a message does. With more busy sockets than can be asked within that
+time, each is asked in its turn, ``ASKED_PER_SECOND``: else a process that serves ten thousand would do little but ask.
+
 Concurrency: one event loop, on which everything here is called; nothing suspends.
 Lifecycle: a timer runs while a flow is here, another one while one of them waits to be asked.
 Dependencies: the standard library.
@@ -22,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 0.75  # and a tick after that: before a second has passed
 LOOKS_PER_HEARTBEAT = 4
+ASKED_PER_SECOND = 1_250
 
 
 class Paced(Protocol):
@@ -55,6 +59,7 @@ class Pacemaker:
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
+        self._asked_per_tick = max(1, round(ASKED_PER_SECOND * pace.receipt_seconds))
         self._flows: set[Paced] = set()
         self._due: dict[Paced, tuple[float, int]] = {}  # since when, and how much had been sent at the last tick
         self._tick_timer: asyncio.TimerHandle | None = None
@@ -82,15 +87,18 @@ class Pacemaker:
                 self._tick_timer = _after(self._pace.receipt_seconds, self._tick)
 
     def _tick(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for flow, (since, seen) in list(self._due.items()):
-            is_over = flow.sent_bytes == seen or now - since >= LONGEST_SECONDS
-            if is_over or not flow.has_unreceipted:
+        now, left = asyncio.get_running_loop().time(), self._asked_per_tick
+        for flow, (since, seen) in list(self._due.items()):  # who has waited longest comes first
+            if not left:
+                break
+            if not flow.has_unreceipted:
                 del self._due[flow]
-                if flow.has_unreceipted:
-                    _ask(flow, flow.ping)
-            else:
+            elif flow.sent_bytes != seen and now - since < LONGEST_SECONDS:
                 self._due[flow] = (since, flow.sent_bytes)
+            else:
+                left -= 1
+                del self._due[flow]
+                _ask(flow, flow.ping)
         self._tick_timer = _after(self._pace.receipt_seconds, self._tick) if self._due else None
 
     def _look(self) -> None:

@@ -114,6 +114,8 @@ class Contestant(ABC):
 class BenchedSalas(Salas):
     """``tree`` is where its code is. The log is at its default level."""
 
+    stop_seconds = 60.0  # it may still be letting go of ten thousand sockets
+
     def __init__(self, tree: Path, database_url: str, redis_url: str, workers: int) -> None:
         environment = LIFTED | {"LOG_LEVEL": "WARNING", "PYTHONPATH": str(tree)}
         super().__init__(database_url, redis_url, environment, serve=[f"--workers={workers}"])

@@ -13,7 +13,7 @@ from schema.closing import NO_RECEIPT, TOO_MUCH_AT_ONCE, TRY_AGAIN, Closed
 from schema.flow import Flow
 from schema.limits import Pace
 from schema.outlets import DirectOutlet, QueuedOutlet, outlet_of
-from schema.pacemaker import LONGEST_SECONDS, Pacemaker
+from schema.pacemaker import ASKED_PER_SECOND, LONGEST_SECONDS, Pacemaker
 
 from .loops import SkippingLoop, run_skipping
 
@@ -110,6 +110,32 @@ def test_where_there_is_no_pause_one_is_asked_for_every_second(pause: float) -> 
 
     run_skipping(course)
     assert 10 <= len(sent.pings) <= 10 / LONGEST_SECONDS
+
+
+@pytest.mark.parametrize("crowd", [200, 5_000])
+def test_however_many_are_busy_no_more_are_asked_than_so_many_a_second_and_each_in_turn(crowd: int) -> None:
+    """With few of them each is asked within a second, with many all are asked equally often."""
+    seconds = 20
+
+    async def course(loop: SkippingLoop) -> list[Sent]:
+        loop.skip_waits()
+        pacemaker, sent = Pacemaker(PACE), [Sent() for _ in range(crowd)]
+        flows = [flow_of(each, pacemaker) for each in sent]
+        began = loop.time()
+        while loop.time() - began < seconds:
+            for flow in flows:
+                flow.sent(10, "1", 1)
+                pacemaker.await_burst(flow)
+            await asyncio.sleep(0.1)
+        for flow in flows:
+            flow.leave()
+        return sent
+
+    pings = [len(each.pings) for each in run_skipping(course)]
+    wanted = min(seconds, seconds * ASKED_PER_SECOND / crowd)
+    assert max(pings) - min(pings) <= 1
+    assert wanted - 1 <= min(pings)
+    assert sum(pings) <= seconds * ASKED_PER_SECOND
 
 
 def test_an_idle_client_is_asked_for_a_sign_of_life_and_a_silent_one_is_sent_away() -> None:

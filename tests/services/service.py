@@ -27,10 +27,11 @@ class ServiceError(Exception):
 
 
 class Service(ABC):
-    """``stop_signal`` is what the server takes for "end now, in order"."""
+    """``stop_signal`` is what the server takes for "end now, in order", for which it has ``stop_seconds``."""
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    stop_seconds: ClassVar[float] = STOP_SECONDS
 
     def __init__(self) -> None:
         self.directory = new_directory(self.name)
@@ -95,7 +96,7 @@ class Service(ABC):
         self.signal(self.stop_signal)
         self.resume()
         try:
-            self._reap(STOP_SECONDS)
+            self._reap(self.stop_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             raise ServiceError(f"{self.name} did not end on {self.stop_signal.name}:\n{self.log[-2000:]}") from None
