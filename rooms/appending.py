@@ -7,7 +7,8 @@ room's log. It is told of once it is committed; followers in this process get th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -19,7 +20,12 @@ from .rows import Rows, marks
 
 ENTRIES, MESSAGES, ROOMS = Rows(Entry), Rows(Message), Rows(Room)
 
+USE_NOTED_AFTER = timedelta(seconds=10)
+"""``last_used_at`` is no more exact than that: it is indexed, and where no index changes PostgreSQL updates a row in
+its place (a heap-only tuple) and clears away what it was before. A busy room's row changes a hundred times a second."""
+
 Logs = Mapping[Room, Sequence[Entry]]
+USED_AT = "CASE WHEN room.last_used_at > %s THEN room.last_used_at ELSE %s END"
 
 ALL_AT_ONCE = f"""
 WITH said AS ({{insertion}}, {MESSAGES.table}.room_id, {MESSAGES.table}.sequence),
@@ -30,7 +36,7 @@ logged AS (
 growth AS (SELECT room_id, count(*) AS size FROM said GROUP BY room_id),
 grown AS (
     UPDATE {ROOMS.table} AS room
-    SET sequence = room.sequence + size, message_count = message_count + size, last_used_at = %s
+    SET sequence = room.sequence + size, message_count = message_count + size, last_used_at = {USED_AT}
     FROM growth WHERE room.id = room_id
 )
 SELECT room_id, sequence, id FROM said
@@ -65,7 +71,7 @@ def _logs(kind: EntryKind, messages: Sequence[Message], now: datetime) -> Logs:
     logs: dict[Room, list[Entry]] = {}
     for message in messages:
         room = message.room
-        room.sequence, room.last_used_at = message.changed_sequence, now
+        room.sequence = message.changed_sequence
         entry = Entry(room=room, sequence=room.sequence, kind=kind.value, message=message, created_at=now)
         logs.setdefault(room, []).append(entry)
     return logs
@@ -74,7 +80,7 @@ def _logs(kind: EntryKind, messages: Sequence[Message], now: datetime) -> Logs:
 def _insert_all(messages: Sequence[Message], now: datetime) -> None:
     insertion, values = MESSAGES.insertion(messages)
     with connection.cursor() as cursor:
-        cursor.execute(ALL_AT_ONCE.format(insertion=insertion), [*values, EntryKind.SENT.value, now, now])
+        cursor.execute(ALL_AT_ONCE.format(insertion=insertion), [*values, EntryKind.SENT.value, now, *_used_at(now)])
         keys = {(room_id, sequence): key for room_id, sequence, key in cursor.fetchall()}
     MESSAGES.are_stored(messages, [keys[message.room_id, message.sequence] for message in messages])
 
@@ -84,12 +90,16 @@ def _insert_entries(logs: Logs, now: datetime, *, are_new: bool) -> None:
     growth = f"CASE id {' '.join(['WHEN %s THEN %s'] * len(logs))} END"
     sizes = [value for room, entries in logs.items() for value in (room.pk, len(entries))]
     statement = (
-        f"UPDATE {ROOMS.table} SET sequence = sequence + {growth},"  # noqa: S608 - the model's own name
-        f" message_count = message_count + %s * {growth}, last_used_at = %s WHERE id IN ({marks(logs)})"
+        f"UPDATE {ROOMS.table} AS room SET sequence = sequence + {growth},"  # noqa: S608 - the model's own name
+        f" message_count = message_count + %s * {growth}, last_used_at = {USED_AT} WHERE id IN ({marks(logs)})"
     )
     with connection.cursor() as cursor:
-        used_at = connection.ops.adapt_datetimefield_value(now)
-        cursor.execute(statement, [*sizes, int(are_new), *sizes, used_at, *(room.pk for room in logs)])
+        cursor.execute(statement, [*sizes, int(are_new), *sizes, *_used_at(now), *(room.pk for room in logs)])
+
+
+def _used_at(now: datetime) -> list[Any]:
+    """The values of ``USED_AT``."""
+    return [connection.ops.adapt_datetimefield_value(time) for time in (now - USE_NOTED_AFTER, now)]
 
 
 def _tell(logs: Logs) -> None:

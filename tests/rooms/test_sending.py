@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
 from django.db import IntegrityError, OperationalError
 from django.test.utils import override_settings
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from config.limits import Limits
 from rooms import broker, inputs, moderation, rates, selectors, sending, services
-from rooms.appending import append_new
+from rooms.appending import USE_NOTED_AFTER, append_new
 from rooms.exceptions import BadUserInput, NotFound, RateLimited, Refusal, RoomArchived
 from rooms.identity import NOBODY, OPERATOR
 from rooms.models import Entry, Member, MemberRole, Message, Room, RoomAccess
@@ -397,6 +399,23 @@ def test_above_the_rate_retries_are_answered_and_nothing_else(two_at_once: list[
     ]
     assert [type(outcome) for outcome in sent_together(hidden, *[Send(ana, "hi", "k")] * 3)] == [NotFound] * 3
     assert len(texts_in(room)) == 4
+
+
+def test_when_a_room_was_used_is_noted_every_few_seconds_and_not_more_often() -> None:
+    room, now = make_room(), timezone.now()
+    ana = make_guest(room)
+
+    def used_at_after_a_send() -> datetime:
+        send(ana, room)
+        used_at = Room.objects.get(pk=room.pk).last_used_at
+        assert used_at is not None
+        return used_at
+
+    first = used_at_after_a_send()
+    assert now <= first <= timezone.now()
+    assert used_at_after_a_send() == first
+    Room.objects.filter(pk=room.pk).update(last_used_at=now - USE_NOTED_AFTER)
+    assert used_at_after_a_send() > first
 
 
 # What it costs, and what followers get
