@@ -30,6 +30,7 @@ from .sending import Addressed, Changed, Send, send_messages, send_where_free
 from .threads import in_database
 
 MAX_BATCH = 100
+LINGER_SECONDS = 0.003  # about what a batch takes
 AUTHORS_KNOWN = 20_000
 
 ToCome = asyncio.Future[Changed]
@@ -38,7 +39,9 @@ ToCome = asyncio.Future[Changed]
 class GroupCommit:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._batches: Batches[Addressed, Changed | ToCome] = Batches(self._store, max_size=MAX_BATCH)
+        self._batches: Batches[Addressed, Changed | ToCome] = Batches(
+            self._store, max_size=MAX_BATCH, linger_seconds=LINGER_SECONDS
+        )
         self._held: dict[int, Batches[Send, Changed]] = {}  # rooms that somebody else holds, or lately held
         self._door: Batches[tuple[int, Viewer], bool] = Batches(_are_members, max_size=MAX_BATCH)
         self._authors: OrderedDict[tuple[int, str | None], None] = OrderedDict()

@@ -46,8 +46,8 @@ class Room(models.Model):
     """A room, the head of its log, and what lists show of it without counting.
 
     ``sequence``, ``message_count`` and ``last_used_at`` (every few seconds) change under the room's row lock, in the
-    transaction that appends an entry; ``member_count`` in the one that changes a membership. ``access_version`` grows in every
-    transaction that may take the right to read from somebody: who follows is checked anew when it has.
+    transaction that appends an entry; ``member_count`` in the one that changes a membership. ``access_version`` grows
+    in every transaction that may take the right to read from somebody: who follows is checked anew when it has.
     """
 
     slug = models.SlugField(_("slug"), max_length=80, unique=True, help_text=_("Its place in links: /salas/…/"))

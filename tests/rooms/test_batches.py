@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rooms.batches import Batches
+from rooms.batches import SEVERAL, Batches
 
 from .fakes import run_loop
 
@@ -204,3 +204,56 @@ async def test_a_task_that_is_cancelled_as_its_answer_comes_is_cancelled(caplog:
     await run_loop(3)
     assert task.cancelled()
     assert not caplog.records
+
+
+# Lingering
+
+FOR_EVER = 3600.0
+
+
+class Answered:
+    """Takes whatever there is at once. ``sizes`` are those of its batches."""
+
+    def __init__(self, linger_seconds: float, max_size: int = 100) -> None:
+        self.sizes: list[int] = []
+        self.batches: Batches[int, int] = Batches(self._work, max_size=max_size, linger_seconds=linger_seconds)
+
+    async def _work(self, items: Sequence[int]) -> Sequence[int]:
+        self.sizes.append(len(items))
+        return items
+
+    async def ask_again(self, number: int, times: int) -> None:
+        """As a client does: some turns of the loop after the answer, not all at the same time."""
+        for _ in range(times):
+            await self.batches.do(number)
+            await run_loop(1 + number)
+
+
+async def test_who_asks_again_at_once_goes_with_the_others_again() -> None:
+    answered = Answered(FOR_EVER)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(answered.ask_again(number, 3) for number in range(SEVERAL)))
+    assert answered.sizes == [SEVERAL] * 3
+
+
+async def test_nobody_waits_after_few() -> None:
+    answered = Answered(FOR_EVER)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(answered.ask_again(number, 3) for number in range(SEVERAL - 1)))
+    assert sum(answered.sizes) == 3 * (SEVERAL - 1)
+    assert len(answered.sizes) > 3
+
+
+async def test_nobody_waits_where_no_more_fit() -> None:
+    answered = Answered(FOR_EVER, max_size=SEVERAL)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(answered.batches.do(number) for number in range(2 * SEVERAL)))
+    assert answered.sizes == [SEVERAL, SEVERAL]
+
+
+async def test_where_the_others_do_not_come_back_it_goes_on_without_them() -> None:
+    answered = Answered(0.001)
+    await asyncio.gather(*(answered.batches.do(number) for number in range(SEVERAL)))
+    async with asyncio.timeout(10):
+        assert await answered.batches.do(1) == 1
+    assert answered.sizes == [SEVERAL, 1]
