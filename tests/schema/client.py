@@ -91,7 +91,7 @@ async def answered(scope: dict[str, Any], body: bytes) -> list[Any]:
 
 @contextmanager
 def database_work_by(executor: Executor) -> Iterator[None]:
-    with patch.object(threads, "_pool", executor), patch.object(threads, "_hashing_pool", executor):
+    with patch.multiple(threads, _pool=executor, _hashing_pool=executor, _reading_pool=executor):
         yield
 
 
