@@ -2,10 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 from django.conf import settings
 from django.test.utils import override_settings
+
+from rooms import threads
+
+REST_SECONDS = 30.0
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -13,6 +18,18 @@ def quick_passwords() -> Iterator[None]:
     """Hashing slowly is a virtue of Django's that its own tests show."""
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
+
+
+@pytest.fixture(autouse=True)
+def database_at_rest(request: pytest.FixtureRequest, _django_db_marker: None) -> Iterator[None]:
+    """What a test has begun in the database ends before that is emptied for the next one: a thread reads to its end
+    though nobody waits for it any more."""
+    yield
+    if request.node.get_closest_marker("django_db"):
+        for pool in (threads._pool, threads._hashing_pool, threads._reading_pool):
+            all_of_them = Barrier(pool._max_workers)
+            for waiting in [pool.submit(all_of_them.wait, REST_SECONDS) for _ in range(pool._max_workers)]:
+                waiting.result()
 
 
 @pytest.fixture(autouse=True, scope="session")
