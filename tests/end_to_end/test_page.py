@@ -194,7 +194,7 @@ async def test_who_is_in_a_room_that_is_archived_reads_on_and_is_told_so(
     await say(page, "said before")
     await expect(page.locator("[data-message-id]")).to_have_count(1)
     await embedded_server.acall(archive, room)
-    await expect(page.get_by_text("Esta sala está arquivada")).to_be_visible()
+    await expect(page.get_by_text("Esta sala está arquivada")).to_be_visible(timeout=15_000)  # the poll, then the page
     await expect(log(page)).to_contain_text("said before")
     await expect(page.get_by_role("textbox")).to_have_count(0)
 
