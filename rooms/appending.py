@@ -17,8 +17,9 @@ from . import broker
 from .locked import tell_after_commit
 from .models import Entry, EntryKind, Message, Room
 from .rows import Rows, marks
+from .selectors import MESSAGES, ROOMS
 
-ENTRIES, MESSAGES, ROOMS = Rows(Entry), Rows(Message), Rows(Room)
+ENTRIES = Rows(Entry)
 
 USE_NOTED_AFTER = timedelta(seconds=10)
 """``last_used_at`` is no more exact than that: it is indexed, and where no index changes PostgreSQL updates a row in

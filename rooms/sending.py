@@ -15,11 +15,11 @@ from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from . import inputs, rates
-from .appending import MESSAGES, append_new
+from .appending import append_new
 from .exceptions import BadUserInput, Muted, RateLimited, Refusal, RoomArchived
 from .identity import Viewer
 from .models import Member, Message, Room
-from .selectors import Standing, require_member, rooms_for_any, rooms_to_change_for_any, standings_of
+from .selectors import MESSAGES, Standing, require_member, rooms_for_any, rooms_to_change_for_any, standings_of
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,10 @@ _trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def new_request_id() -> str:
-    """Return 16 hexadecimal digits at random. Never what a client sends: that could be anything, in every line."""
+    """Return 16 hexadecimal digits at random. Never what a client sends: that could be anything, in every line.
+
+    It is a name and no secret, so the kernel is not asked for it.
+    """
     return f"{random.getrandbits(REQUEST_ID_BITS):0{REQUEST_ID_BITS // 4}x}"
 
 
