@@ -42,9 +42,10 @@ def operation_id_of(frame: bytes) -> bytes:
 
 
 def pong_to(frame: bytes) -> bytes:
-    """The ``pong`` that signs a ``ping``: with its payload, if it has one (the receipt)."""
+    """The ``pong`` that signs a ``ping``, as clients in JavaScript write it: with its payload (the receipt), if any."""
     ping: dict[str, Any] = json.loads(frame)
-    return json.dumps({"type": "pong"} | ({"payload": ping["payload"]} if "payload" in ping else {})).encode()
+    pong = {"type": "pong"} | ({"payload": ping["payload"]} if "payload" in ping else {})
+    return json.dumps(pong, separators=(",", ":")).encode()
 
 
 class Hearing:

@@ -18,7 +18,7 @@ Figures = dict[str, float]
 COUNTS = ("lost", "repeated", "reordered", "misaddressed", "faults", "refused", "wrong sequences")
 """Figures that should be 0: they are added up over the rounds."""
 
-LARGE = 100
+LARGE, SMALL = 100, 10
 
 
 class Scenario(Protocol):
@@ -98,7 +98,10 @@ def spread(values: list[float]) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= LARGE else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+    """Three digits, more of what is large; two of what is small."""
+    if abs(value) >= LARGE:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= SMALL else f"{value:.2f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
 def compared(ours: float | None, theirs: float, more_is_better: bool) -> str:

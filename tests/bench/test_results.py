@@ -52,6 +52,6 @@ def test_above_one_is_for_salas(more_is_better: bool, ratio: str) -> None:
 
 
 def test_numbers_have_as_many_places_as_they_deserve() -> None:
-    assert [number(value) for value in (12345.6, 99.94, 0.123)] == ["12,346", "99.9", "0.12"]
+    assert [number(value) for value in (12345.6, 99.94, 1.154, 0.123)] == ["12,346", "99.9", "1.15", "0.12"]
     assert spread([]) == "–"
     assert wrong([{"lost": 1.0, "a second": 5.0}, {"lost": 2.0, "refused": 1.0}]) == "3 lost, 1 refused"

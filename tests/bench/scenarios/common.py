@@ -32,19 +32,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything: ``seconds`` are measured after ``warm_seconds`` of the same, with ``tries`` for calm."""
+    """How much of everything: ``seconds`` are measured after ``warm_seconds`` of the same, with ``tries`` for calm.
+
+    ``rounds`` of four turns each, where two take turns.
+    """
 
     seconds: float
     warm_seconds: float
     tries: int
+    rounds: int
     divisor: int = 1
 
     def of(self, number: int) -> int:
         return max(number // self.divisor, 1)
 
 
-FULL = Scale(seconds=4.0, warm_seconds=1.0, tries=2)
-QUICK = Scale(seconds=1.5, warm_seconds=0.5, tries=1, divisor=5)
+FULL = Scale(seconds=4.0, warm_seconds=1.0, tries=2, rounds=4)
+QUICK = Scale(seconds=1.5, warm_seconds=0.5, tries=1, rounds=2, divisor=5)
 
 
 @dataclass(frozen=True)

@@ -27,28 +27,33 @@ async def over_websocket(server: Server, token: str, room: str, answers: Answers
 
 
 class Sending:
-    """Everybody sends again as soon as they are answered, until ``stop``."""
+    """Everybody sends again as soon as they are answered, until ``pause`` or ``stop``."""
 
     def __init__(self, speakers: list[Speaker]) -> None:
         self._speakers = speakers
-        self._stopped = False
+        self._paused = False
         self.answered = 0
         for each in speakers:
             each.answers.on_answer = partial(self._go_on, each)
 
     def start(self) -> None:
+        self._paused = False
         for each in self._speakers:
             each.send()
 
-    async def stop(self) -> None:
-        self._stopped = True
+    async def pause(self) -> None:
+        """Return when everybody has been answered."""
+        self._paused = True
         await looked(lambda: not any(each.unanswered for each in self._speakers), ANSWER_SECONDS)
+
+    async def stop(self) -> None:
+        await self.pause()
         for each in self._speakers:
             each.close()
 
     def _go_on(self, speaker: Speaker) -> None:
         self.answered += 1
-        if not self._stopped:
+        if not self._paused:
             speaker.send()
 
 
