@@ -24,6 +24,8 @@ from .pacing import Positions, Window
 
 NEVER_SECONDS = float("inf")
 
+PING = b'{"type":"ping","payload":{"receipt":%d}}'
+
 encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -138,7 +140,7 @@ class Flow:
         return self._window.has_unreceipted
 
     def ping(self) -> None:
-        self.say({"type": "ping", "payload": {"receipt": self._window.ping(self._now())}})
+        self.say(PING % self._window.ping(self._now()))
 
     def look(self, now: float) -> None:
         """Ask for a sign of life where nothing else was asked for, and end a socket that gives none."""

@@ -10,7 +10,7 @@ from django.conf import settings
 from .closing import BAD_REQUEST, Closed
 from .requests import json_object
 
-RECEIPT = re.compile(rb'\{"type":"pong","payload":\{"receipt":([1-9][0-9]{0,17})\}\}')
+RECEIPT = re.compile(rb'\{"type": ?"pong", ?"payload": ?\{"receipt": ?([1-9][0-9]{0,17})\}\}')
 
 
 def message_in(text: str | None) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def message_in(text: str | None) -> dict[str, Any]:
 
 
 def receipt_in(text: bytes) -> int | None:
-    """The receipt that a pong as clients write it signs; None for any other message, and any other spelling."""
+    """The receipt that a pong signs, as JavaScript's and Python's JSON write it; None for anything else."""
     found = RECEIPT.fullmatch(text)
     return None if found is None else int(found[1])
 

@@ -235,6 +235,12 @@ class Connection(tcp.Server):
         self._on_lost = on_lost
         registry.add(self)
 
+    def startReading(self) -> None:  # noqa: N802
+        """As the reactor does, but that it also names the connection in the context of a log that nobody keeps."""
+        super().startReading()  # type: ignore[no-untyped-call]
+        if self.fileno() >= 0:
+            twisted_loop.add_reader(self.fileno(), reactor._readOrWrite, self, True)
+
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         self._registry.discard(self)
         super().connectionLost(reason)
