@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 0.75  # and a tick after that: before a second has passed
 LOOKS_PER_HEARTBEAT = 4
-ASKED_PER_SECOND = 1_250
+ASKED_PER_SECOND = 2_000
 
 
 class Paced(Protocol):

@@ -41,6 +41,9 @@ REFRESH_SECONDS = 240  # at the most have passed since then, when a process dies
 KEPT_SECONDS = TO_COME_BACK_SECONDS + REFRESH_SECONDS
 CACHE_TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+LINGER_SECONDS = (
+    0.1  # what sockets confirm while they last is written together: a call costs as much as twenty positions
+)
 LOCAL_COPIES = 10_000
 RECALLED_AT_ONCE = 200
 
@@ -100,6 +103,7 @@ class Receipts:
         self._held: dict[str, tuple[str, int]] = {}
         self._recalls: Batches[str, Remembered] = Batches(self._remembered, max_size=RECALLED_AT_ONCE)
         self._due: dict[str, Any] = {}
+        self._lingering: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._away_until = 0.0
@@ -129,7 +133,8 @@ class Receipts:
             self._held[key] = (holder, position)
             self._copy(key, holder, position)
         self._due[_position_of(holder)] = position
-        self._write_soon()
+        if self._lingering is None:
+            self._lingering = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._write_soon)
 
     def release(self, key: str, holder: str, *, forget: bool) -> None:
         if not self._holds(key, holder):
@@ -142,6 +147,7 @@ class Receipts:
 
     async def close(self) -> None:
         """End what runs; what is due is lost."""
+        self._linger_no_more()
         tasks = [task for task in (self._writing, self._refreshing) if task is not None]
         for task in tasks:
             task.cancel()
@@ -175,7 +181,13 @@ class Receipts:
         found = [holders.get(_holder_of(key)) for key in keys]
         return [(holder, None if holder is None else positions.get(_position_of(holder))) for holder in found]
 
+    def _linger_no_more(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+
     def _write_soon(self) -> None:
+        self._linger_no_more()
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
 

@@ -33,6 +33,7 @@ class Cache(LocMemCache):
         self.is_away = False
         self.refused = threading.Event()
         self.written = threading.Event()
+        self.writes: list[dict[str, Any]] = []
 
     def _here(self) -> None:
         if self.is_away:
@@ -43,9 +44,10 @@ class Cache(LocMemCache):
         self._here()
         return super().get(*args, **kwargs)
 
-    def set_many(self, *args: Any, **kwargs: Any) -> Any:
+    def set_many(self, data: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         self._here()
-        failed = super().set_many(*args, **kwargs)
+        failed = super().set_many(data, *args, **kwargs)
+        self.writes.append(data)
         self.written.set()
         return failed
 
@@ -84,7 +86,9 @@ async def process() -> AsyncIterator[Process]:
 
 
 async def written(receipts: Receipts) -> None:
-    """Wait until everything due is in the cache."""
+    """Wait until everything due is in the cache, and not for what would come meanwhile."""
+    if receipts._lingering is not None:
+        receipts._write_soon()
     while receipts._writing is not None and not receipts._writing.done():
         await asyncio.wait_for(receipts._writing, ENOUGH_SECONDS)
 
@@ -106,6 +110,37 @@ async def test_another_process_knows_it_too(process: Process) -> None:
     before.confirm(5)
     await written(one)
     assert await progress(other).recall() == 5
+
+
+async def test_what_is_confirmed_while_sockets_last_is_written_together_and_soon(process: Process) -> None:
+    cache = Cache()
+    receipts = process(cache)
+    several = [progress(receipts, operation_id=str(number)) for number in range(5)]
+    for each in several:
+        each.begin(3)
+    await written(receipts)
+    cache.writes.clear()
+    cache.written.clear()
+    for position in (4, 5):
+        for each in several:
+            each.confirm(position)
+            await asyncio.sleep(0)  # a turn of the loop each, as the pongs of many sockets have
+    assert await asyncio.to_thread(cache.written.wait, ENOUGH_SECONDS)
+    assert [sorted(write.values()) for write in cache.writes] == [[5] * 5]
+
+
+async def test_where_a_socket_ends_nothing_lingers(process: Process) -> None:
+    cache = Cache()
+    receipts = process(cache)
+    before = progress(receipts)
+    before.begin(3)
+    await written(receipts)
+    before.confirm(5)
+    assert receipts._lingering is not None
+    before.end(forget=False)
+    assert receipts._lingering is None
+    await written(receipts)
+    assert await progress(process(cache)).recall() == 5
 
 
 @pytest.mark.parametrize(
