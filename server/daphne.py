@@ -16,7 +16,6 @@ Dependencies: what Daphne keeps in ``connections``, and Twisted's and autobahn's
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +32,7 @@ from twisted.internet import tcp
 
 from .drain import EXTENSION, REASON, SERVICE_RESTART, Notice, Timetable, drain
 from .frames import plain_in, text_header
+from .garbage import Garbage
 from .inbox import Event, Inbox
 from .limits import Limits
 from .requests import Factory, Request
@@ -42,15 +42,6 @@ UNAVAILABLE = 503
 CLOSE_SECONDS = 2.0  # a peer has this long to answer a close, and to take what was sent before it
 MAX_REASON_BYTES = 123  # RFC 6455, section 5.5
 BACKLOG_AT_ONCE = 10_000
-
-# What lives as long as the process is not looked through for garbage (see ``gc``), what is new not so often: most of
-# it goes by itself.
-GARBAGE_THRESHOLDS = (20_000, 20, 50)
-
-# But a connection that is over does not go by itself, for it and its protocols name each other. Memory that waits for
-# long among what is in use is never given back, so they are looked for after so many, or so much of what is open.
-LOST_AT_ONCE = 100
-LOST_PART = 0.25
 
 # Frames of any kind, such as pings, which no application sees, are cheap: the limit is for who sends nothing else.
 FRAMES_PER_SECOND = 1_000
@@ -100,7 +91,7 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         self._on_ready = on_ready
         self._on_drain = on_drain
         self._transports: set[tcp.Server] = set()
-        self._lost = 0  # connections, since garbage was collected
+        self._garbage = Garbage(twisted_loop.time, twisted_loop.call_later)
         self._draining: asyncio.Task[None] | None = None
 
     def drain(self) -> None:
@@ -176,22 +167,18 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         reactor.callWhenRunning(self._start)
 
     def _start(self) -> None:
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GARBAGE_THRESHOLDS)
+        self._garbage.begin()
         self._on_ready()
 
     def _connection(self, *args: Any) -> tcp.Server:
         return Connection(self._transports, self._count_lost, *args)
 
     def _count_lost(self) -> None:
-        self._lost += 1
-        if self._lost >= max(LOST_AT_ONCE, LOST_PART * len(self._transports)):
-            self._lost = 0
-            gc.collect()
+        self._garbage.connection_lost(len(self._transports))
 
     def _drain(self) -> None:
         if self._draining is None:
+            self._garbage.end()
             self._on_drain(sum(isinstance(each, Socket) for each in self._open_protocols()))
             self._draining = asyncio.create_task(self._end())
 
