@@ -1,4 +1,4 @@
-"""The only readers. Who may know of a room and who may read it is decided here and nowhere else.
+"""The only readers, with ``log``. Who may know of a room and who may read it is decided here and nowhere else.
 
 A function that takes a ``viewer`` raises ``NotFound`` for what the viewer may not know of, as for what is not there.
 """
@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from .exceptions import Banned, CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
-from .feed import Head
 from .identity import Viewer, as_of_now
 from .inputs import is_slug, search_words
-from .models import Ban, Entry, Member, Message, Room, RoomAccess
-from .rows import Row, Rows, marks, selected
+from .models import Ban, Member, Message, Room, RoomAccess
+from .paging import Slice, Span, slice_of
+from .rows import Rows, marks
 
 M = TypeVar("M", bound=Model)
 P = TypeVar("P", Member, Ban)
@@ -28,23 +27,12 @@ Place = tuple[int, str | None]  # a room, and the key of who is there
 BANNED_SHOWN = 100
 
 ROOMS, MEMBERS, BANS, MESSAGES = Rows(Room), Rows(Member), Rows(Ban), Rows(Message)
-ENTRIES = Rows(Entry, deferred={"created_at"})
-
-SHOWN: tuple[Rows[Any], ...] = (ENTRIES, MESSAGES, MEMBERS)  # what followers see of a log
-ENTRIES_AFTER = (
-    f"FROM {ENTRIES.table}"
-    f" JOIN {MESSAGES.table} ON {MESSAGES.table}.id = {ENTRIES.table}.message_id"
-    f" JOIN {MEMBERS.table} ON {MEMBERS.table}.id = {MESSAGES.table}.author_id"
-    f" JOIN {ROOMS.table} ON {ROOMS.table}.id = {ENTRIES.table}.room_id"
-    f" WHERE {ENTRIES.table}.room_id = %s AND {ENTRIES.table}.sequence > %s ORDER BY {ENTRIES.table}.sequence LIMIT %s"
-)
 
 # What staff need to be permitted in the admin, here as there, in every room.
 VIEW_EVERYTHING = "rooms.view_message"
 CHANGE_MEMBERS = "rooms.change_member"
 
 IDS_PER_QUERY = 500
-FEW = 8  # entries that are read with all that belongs to them; with more, what they have in common is read once
 
 
 @dataclass(frozen=True)
@@ -85,23 +73,6 @@ class Following:
     room: Room
     sequence: int
     reader: Reader
-
-
-@dataclass(frozen=True)
-class Slice(Generic[M]):
-    """Some neighbours of an ordered list, and whether it goes on at either end."""
-
-    items: Sequence[M]
-    has_next: bool
-    has_previous: bool
-
-
-@dataclass(frozen=True)
-class Span:
-    """Which part of a list is wanted: its first ``size`` items, or, if ``backwards``, its last."""
-
-    size: int
-    backwards: bool = False
 
 
 # Access
@@ -324,7 +295,7 @@ def rooms_slice(
         rooms = rooms.filter(archived_at__isnull=not archived)
     for word in search_words(search):
         rooms = rooms.filter(Q(name__icontains=word) | Q(description__icontains=word))
-    return _slice(rooms, ("name", "id"), span, after, before)
+    return slice_of(rooms, ("name", "id"), span, after, before)
 
 
 def room_to_follow(*, viewer: Viewer, room_id: int, after: int | None) -> Following:
@@ -497,7 +468,7 @@ def messages_slice(
     require_readable(viewer, standing(viewer, room))
     require_within_log(room, after, before)
     messages = Message.objects.filter(room_id=room.pk).select_related("author")
-    found = _slice(
+    found = slice_of(
         messages,
         ("sequence",),
         span,
@@ -507,76 +478,3 @@ def messages_slice(
     for message in found.items:
         message.room = message.author.room = room
     return found
-
-
-# The log. Whoever calls these has checked access when following began.
-
-
-def entries_after(*, room_id: int, sequence: int, limit: int) -> list[Entry]:
-    """The next ``limit`` entries of a room's log after ``sequence``, in order, with the messages as they are now."""
-    first = min(limit, FEW)
-    rows = selected([*SHOWN, ROOMS], ENTRIES_AFTER, [room_id, sequence, first])
-    if not rows:
-        return []
-    (room,) = ROOMS.made([row[-ROOMS.width :] for row in rows[-1:]])
-    entries = _entries_in(rows, room)
-    if len(rows) == first < limit:
-        entries += _entries_on(room, entries[-1].sequence, limit - first)
-    return entries
-
-
-def _entries_on(room: Room, sequence: int, limit: int) -> list[Entry]:
-    """What comes next, of a room that is at hand: its access as it is now."""
-    rows = selected(SHOWN, ENTRIES_AFTER, [room.pk, sequence, limit], f"{ROOMS.table}.access_version")
-    if rows:
-        room.access_version = rows[-1][-1]
-    return _entries_in(rows, room)
-
-
-def _entries_in(rows: Sequence[Row], room: Room) -> list[Entry]:
-    """What rows of ``SHOWN`` say. Of authors there are few in a long replay."""
-    message, author, end = accumulate(each.width for each in SHOWN)  # where what they are begins, and ends
-    authors = {row[author]: row[author:end] for row in rows}
-    members = {member.pk: member for member in MEMBERS.made(list(authors.values()))}
-    for member in members.values():
-        member.room = room
-    entries = ENTRIES.made([row[:message] for row in rows])
-    messages = MESSAGES.made([row[message:author] for row in rows])
-    for entry, shown in zip(entries, messages, strict=True):
-        shown.room, shown.author = room, members[shown.author_id]
-        entry.message = shown
-    return entries
-
-
-def log_heads(*, room_ids: Iterable[int]) -> dict[int, Head]:
-    """The heads of the rooms by room id, in one query."""
-    found = Room.objects.filter(pk__in=list(room_ids)).values_list("pk", "sequence", "access_version")
-    return {room_id: Head(sequence, version) for room_id, sequence, version in found}
-
-
-def _slice(items: QuerySet[M], order: tuple[str, ...], span: Span, after: Key | None, before: Key | None) -> Slice[M]:
-    """Cut ``span`` out of ``items``: keyset pagination, so that its cost does not grow with what lies before it."""
-    within = items
-    if after is not None:
-        within = within.filter(_side(order, "gt", after))
-    if before is not None:
-        within = within.filter(_side(order, "lt", before))
-    ordered = within.order_by(*(f"-{name}" if span.backwards else name for name in order))
-    found = list(ordered[: span.size + 1])
-    more, found = len(found) > span.size, found[: span.size]
-    has_earlier = after is not None and items.filter(_side(order, "lte", after)).exists()
-    has_later = before is not None and items.filter(_side(order, "gte", before)).exists()
-    if span.backwards:
-        return Slice(found[::-1], has_next=has_later, has_previous=more or has_earlier)
-    return Slice(found, has_next=more or has_later, has_previous=has_earlier)
-
-
-def _side(order: tuple[str, ...], lookup: str, key: Key) -> Q:
-    """What lies on one side of ``key`` (``lookup``: gt, gte, lt, lte) in the order of one field, or of two."""
-    if len(order) == 1:
-        return Q(**{f"{order[0]}__{lookup}": key[0]})
-    first, second = order
-    # The first condition says nothing new, but lets the database walk the index from there.
-    return Q(**{f"{first}__{lookup[:2]}e": key[0]}) & (
-        Q(**{f"{first}__{lookup[:2]}": key[0]}) | Q(**{f"{second}__{lookup}": key[1]})
-    )

@@ -15,7 +15,7 @@ from rooms import models, selectors
 from rooms.exceptions import BadUserInput
 from rooms.feed import Entry
 from rooms.identity import Viewer as RoomsViewer
-from rooms.selectors import Slice, Span
+from rooms.paging import Slice, Span
 from rooms.threads import in_database
 
 from .context import Info

@@ -9,11 +9,12 @@ from unittest.mock import patch
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from rooms import selectors, services
+from rooms import log, selectors, services
 from rooms.exceptions import Banned, CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
 from rooms.identity import NOBODY, Viewer
+from rooms.log import FEW, entries_after
 from rooms.models import Entry, Room, RoomAccess
-from rooms.selectors import FEW, Asked, Following
+from rooms.selectors import Asked, Following
 from tests.people import archive, ban, make_guest, make_member, make_room, make_staff, make_user, remove, send
 
 pytestmark = pytest.mark.django_db
@@ -71,9 +72,9 @@ def test_a_long_page_is_what_short_ones_are_together(limit: int) -> None:
     sent = [send(people[number % 4], room, text=f"text {number}").message for number in range(40)]
     services.edit_message(viewer=people[3], message_id=sent[3].pk, text="another")
     services.delete_message(viewer=people[2], message_id=sent[2].pk)
-    pages = [selectors.entries_after(room_id=room.pk, sequence=number, limit=1) for number in range(42)]
+    pages = [entries_after(room_id=room.pk, sequence=number, limit=1) for number in range(42)]
     read: list[Entry] = []
-    while page := selectors.entries_after(room_id=room.pk, sequence=len(read), limit=limit):
+    while page := entries_after(room_id=room.pk, sequence=len(read), limit=limit):
         assert len(page) <= limit
         read += page
     assert [seen(entry) for entry in read] == [seen(entry) for (entry,) in pages]
@@ -99,9 +100,9 @@ def test_a_long_page_comes_with_the_access_at_which_its_end_was_read() -> None:
         send(make_guest(room), room, text="after that")
         return rest(*args)
 
-    rest = selectors._entries_on
-    with patch.object(selectors, "_entries_on", meanwhile):
-        page = selectors.entries_after(room_id=room.pk, sequence=0, limit=100)
+    rest = log._entries_on
+    with patch.object(log, "_entries_on", meanwhile):
+        page = entries_after(room_id=room.pk, sequence=0, limit=100)
     assert page[-1].message.text == "after that"
     assert page[-1].access_version == Room.objects.get(pk=room.pk).access_version > 0
 
@@ -112,5 +113,5 @@ def test_a_long_page_costs_two_queries(django_assert_num_queries: DjangoAssertNu
     for viewer in people:
         send(viewer, room)
     with django_assert_num_queries(2):  # the first entries, and the others
-        for entry in selectors.entries_after(room_id=room.pk, sequence=0, limit=100):
+        for entry in entries_after(room_id=room.pk, sequence=0, limit=100):
             assert entry.message.author.room == entry.message.room

@@ -28,8 +28,9 @@ from rooms.exceptions import BadUserInput
 from rooms.feed import Entry, Feed, Head
 from rooms.hub import Hub
 from rooms.identity import Viewer
+from rooms.log import entries_after, heads_of
 from rooms.models import EntryKind, Message
-from rooms.selectors import Span
+from rooms.paging import Span
 from rooms.sending import Changed, Send, send_messages
 from rooms.tail import Tail
 from tests.people import make_guest, make_room
@@ -95,13 +96,13 @@ class SteppedLog:
         if self.failures:
             self.failures -= 1
             raise ConnectionError("the database is away")
-        read = partial(selectors.entries_after, room_id=room_id, sequence=sequence, limit=limit)
+        read = partial(entries_after, room_id=room_id, sequence=sequence, limit=limit)
         found = self._thread.submit(read).result()
         await run_loop(1)
         return found
 
     async def heads(self, room_ids: Sequence[int]) -> Mapping[int, Head]:
-        found = self._thread.submit(partial(selectors.log_heads, room_ids=room_ids)).result()
+        found = self._thread.submit(partial(heads_of, room_ids=room_ids)).result()
         await run_loop(1)
         return found
 
@@ -361,7 +362,7 @@ class Machine(RuleBasedStateMachine):
         """Take note of a change; it has the next sequence, and the log in the database has no hole."""
         self.log.append((kind, changed.message.pk))
         assert changed.sequence == len(self.log)
-        entries = selectors.entries_after(room_id=self.room.pk, sequence=0, limit=1000)
+        entries = entries_after(room_id=self.room.pk, sequence=0, limit=1000)
         assert [entry.sequence for entry in entries] == list(range(1, len(self.log) + 1))
         self.histories.append(self._history())
         assert len(self.histories[-1]) == self.room.message_count == len(self.said)

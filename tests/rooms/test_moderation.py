@@ -30,6 +30,7 @@ from rooms.exceptions import (
 )
 from rooms.identity import NOBODY, OPERATOR, Viewer
 from rooms.models import AuditAction, AuditEntry, Ban, Guest, Member, MemberRole, Message, Room, RoomAccess
+from rooms.paging import Span
 from rooms.sending import Changed
 from tests.people import (
     PASSWORD,
@@ -364,7 +365,7 @@ def test_who_is_banned_neither_reads_nor_joins_nor_sends(
     ban(viewer, room)
     for attempt in (
         lambda: selectors.room_to_follow(viewer=viewer, room_id=room.pk, after=None),
-        lambda: selectors.messages_slice(viewer=viewer, room=room, span=selectors.Span(1)),
+        lambda: selectors.messages_slice(viewer=viewer, room=room, span=Span(1)),
         lambda: join(viewer, room),
         lambda: send(viewer, room),
         lambda: send(viewer, room, key="k"),

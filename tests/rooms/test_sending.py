@@ -20,6 +20,7 @@ from rooms import broker, inputs, moderation, rates, selectors, sending, service
 from rooms.appending import USE_NOTED_AFTER, append_new
 from rooms.exceptions import BadUserInput, NotFound, RateLimited, Refusal, RoomArchived
 from rooms.identity import NOBODY, OPERATOR
+from rooms.log import entries_after
 from rooms.models import Entry, Member, MemberRole, Message, Room, RoomAccess
 from rooms.rates import LocalBuckets, Rates
 from rooms.sending import Addressed, Changed, Send, send_messages, send_where_free
@@ -74,7 +75,7 @@ def alone(room: Room, one: Send) -> Changed | Exception:
 
 def texts_in(room: Room) -> list[tuple[int, str | None]]:
     """What the log holds, read as a feed reads it: without a hole."""
-    entries = selectors.entries_after(room_id=room.pk, sequence=0, limit=1000)
+    entries = entries_after(room_id=room.pk, sequence=0, limit=1000)
     assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
     found = Room.objects.get(pk=room.pk)
     assert (found.sequence, found.message_count) == (len(entries), Message.objects.filter(room=room).count())
@@ -494,7 +495,7 @@ def test_followers_get_the_entries_as_if_they_had_been_read(
         with django_capture_on_commit_callbacks(execute=True):
             change()
         (told,) = announced
-        read = selectors.entries_after(room_id=room.pk, sequence=head, limit=10)
+        read = entries_after(room_id=room.pk, sequence=head, limit=10)
         with django_assert_num_queries(0):
             assert as_followers_see(told["entries"]) == as_followers_see(read)
         head = read[-1].sequence
@@ -513,7 +514,7 @@ def test_followers_of_each_room_get_its_entries(
         send_where_free(sends=sends)
     assert [(told["room_id"], told["sequence"]) for told in announced] == [(rooms[0].pk, 2), (rooms[1].pk, 1)]
     for told in announced:
-        read = selectors.entries_after(room_id=told["room_id"], sequence=0, limit=10)
+        read = entries_after(room_id=told["room_id"], sequence=0, limit=10)
         assert as_followers_see(told["entries"]) == as_followers_see(read)
 
 
