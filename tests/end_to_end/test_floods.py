@@ -61,10 +61,16 @@ def strict(databases: Databases, django_db_blocker: DjangoDbBlocker) -> Iterator
 async def test_who_asks_for_much_and_confirms_nothing_is_sent_away(
     strict: Salas, message: Any, max_queue: int | None, code: int
 ) -> None:
-    """The deaf reads what comes, and answers nothing; the blind does not even read, so it can't know why."""
+    """The deaf reads what comes, and answers nothing; the blind does not even read, so it can't know why.
+
+    Who does not read finds out only when they write: a ping of the WebSocket's a second, which nobody need answer.
+    """
     before = resident_bytes(strict)
     subprotocols = [websockets.Subprotocol(PROTOCOL)]
-    async with websockets.connect(strict.websocket_url, subprotocols=subprotocols, max_queue=max_queue) as socket:
+    connecting = websockets.connect(
+        strict.websocket_url, subprotocols=subprotocols, max_queue=max_queue, ping_interval=1, ping_timeout=None
+    )
+    async with connecting as socket:
         await socket.send(json.dumps({"type": "connection_init"}))
         with suppress(ConnectionClosed):
             for number in range(MESSAGES):

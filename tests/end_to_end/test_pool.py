@@ -38,7 +38,10 @@ async def test_impatient_clients_use_up_no_connection(make_servers: MakeServers)
         headers = {"Authorization": f"Bearer {ana.token}"}
         for _ in range(IMPATIENT // 6):
             await asyncio.gather(*(send_and_leave(server, body, headers, chance.uniform(0, 0.05)) for _ in range(6)))
-        async with ana.follow(room, after=log_cursor(room.pk, 0)):
+        async with ana.follow(room, after=log_cursor(room.pk, 0)) as following:
             sent = await asyncio.gather(*(ana.send(room, "patient") for _ in range(POOL_SIZE * 3)))
+            heard: list[str] = []
+            while heard.count("patient") < len(sent):
+                heard += await following.texts(1)
     assert len({payload["message"]["sequence"] for payload in sent}) == POOL_SIZE * 3
     assert "I/O operation on closed file" not in server.log

@@ -274,7 +274,7 @@ def jwks() -> Iterator[type[Jwks]]:
     """What the provider answers with. ``url`` is where."""
     handler = type("Handler", (Jwks,), {"body": jwks_of(one=rsa_key()).encode()})
     server = HTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     handler.url = f"http://127.0.0.1:{server.server_port}/jwks"  # type: ignore[attr-defined]
     yield handler
     server.shutdown()

@@ -25,6 +25,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    """One that is shared, to be left alive."""
+    """One that is shared, to be left alive. Nobody waits for its drain: applications of these tests may never end."""
     with closing(Served().start()) as served:
         yield served
+        served.kill()
