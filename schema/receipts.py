@@ -7,7 +7,8 @@ noting what it likes, and nobody reads it.
 Kept in Django's cache, with a copy in the process for when the cache is away. In the cache ``holder`` names the holder
 of an operation and ``position`` what a holder's client has confirmed: two entries, so that an old one never overwrites.
 
-Concurrency: one event loop. One task writes, everything that is due at once; cache calls run in a thread of their own.
+Concurrency: one event loop. One task writes, everything that is due at once: what is confirmed a little later, with
+what others confirm meanwhile, and who holds what, or lets go of it, now. Cache calls run in a thread of their own.
 Lifecycle: the writer runs while something is due; ``refresh`` keeps what live sockets hold from running out.
 Invariants: a position never falls. Losing the cache loses at most the place of clients that come back meanwhile.
 """
@@ -41,9 +42,7 @@ REFRESH_SECONDS = 240  # at the most have passed since then, when a process dies
 KEPT_SECONDS = TO_COME_BACK_SECONDS + REFRESH_SECONDS
 CACHE_TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
-LINGER_SECONDS = (
-    0.1  # what sockets confirm while they last is written together: a call costs as much as twenty positions
-)
+LINGER_SECONDS = 0.1  # a call of the cache costs as much as twenty positions more in it
 LOCAL_COPIES = 10_000
 RECALLED_AT_ONCE = 200
 
@@ -104,6 +103,7 @@ class Receipts:
         self._recalls: Batches[str, Remembered] = Batches(self._remembered, max_size=RECALLED_AT_ONCE)
         self._due: dict[str, Any] = {}
         self._lingering: asyncio.TimerHandle | None = None
+        self._write_again = False
         self._writing: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._away_until = 0.0
@@ -133,7 +133,7 @@ class Receipts:
             self._held[key] = (holder, position)
             self._copy(key, holder, position)
         self._due[_position_of(holder)] = position
-        if self._lingering is None:
+        if self._lingering is None and not self._write_again:
             self._lingering = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._write_soon)
 
     def release(self, key: str, holder: str, *, forget: bool) -> None:
@@ -188,15 +188,18 @@ class Receipts:
 
     def _write_soon(self) -> None:
         self._linger_no_more()
+        self._write_again = True
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        while self._due:
+        while self._write_again:
+            self._write_again = False
             due, self._due = self._due, {}
             if not await self._call(self._write_now, due):
                 self._due = due | self._due  # what came meanwhile is newer
                 await asyncio.sleep(RETRY_SECONDS)
+                self._write_again = True
 
     def _write_now(self, due: dict[str, Any]) -> bool:
         self._cache.set_many({name: value for name, value in due.items() if value is not None}, KEPT_SECONDS)
