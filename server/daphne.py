@@ -216,6 +216,8 @@ def _is_running(application: asyncio.Future[Any] | None) -> bool:
 class Connection(tcp.Server):
     """A TCP connection, in ``registry`` while it is open, whichever protocol it carries."""
 
+    _writes_soon = False
+
     def __init__(self, registry: set[tcp.Server], on_lost: Callable[[], None], *args: Any) -> None:
         super().__init__(*args)
         self._registry = registry
@@ -224,9 +226,22 @@ class Connection(tcp.Server):
 
     def startReading(self) -> None:  # noqa: N802
         """As the reactor does, but that it also names the connection in the context of a log that nobody keeps."""
-        super().startReading()  # type: ignore[no-untyped-call]
-        if self.fileno() >= 0:
+        if self not in reactor._readers:
             twisted_loop.add_reader(self.fileno(), reactor._readOrWrite, self, True)
+            reactor._readers[self] = self.fileno()
+
+    def startWriting(self) -> None:  # noqa: N802
+        """Write what there is once this turn is over: mostly the kernel takes all of it, and need not tell when."""
+        if not self._writes_soon:
+            self._writes_soon = True
+            twisted_loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        self._writes_soon = False
+        if self.connected:
+            reactor._readOrWrite(self, False)
+        if self.connected and (self.dataBuffer or self._tempDataBuffer):
+            super().startWriting()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         self._registry.discard(self)
