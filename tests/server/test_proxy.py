@@ -103,6 +103,17 @@ async def test_all_connections_are_cut_and_new_ones_are_served() -> None:
             await third.hears(b"a")
 
 
+async def test_connections_that_have_not_carried_so_much_are_spared() -> None:
+    async with echoing(b"a") as echo, Proxy([echo.url]) as proxy, calling(proxy) as one, calling(proxy) as other:
+        one.writer.write(b"hello")
+        await one.hears(b"ahello")
+        await other.hears(b"a")
+        assert proxy.cut_all(at_least=6) == 1
+        assert await one.hears_the_end() == b""
+        other.writer.write(b"b")
+        await other.hears(b"b")
+
+
 @pytest.mark.parametrize(("direction", "heard"), [(Direction.TO_CLIENT, b"a12"), (Direction.TO_BACKEND, b"a123")])
 async def test_a_connection_is_cut_at_a_byte(direction: Direction, heard: bytes) -> None:
     async with echoing(b"a") as echo, Proxy([echo.url]) as proxy:

@@ -74,9 +74,13 @@ class Proxy:
     def open_connections(self) -> int:
         return len(self._connections)
 
-    def cut_all(self) -> int:
-        """Cut every connection, on both sides, with whatever was under way; return how many they were."""
-        for connection in (open_now := list(self._connections.values())):
+    def cut_all(self, at_least: int = 0) -> int:
+        """Cut every connection, on both sides, with whatever was under way; return how many they were.
+
+        None that has not carried ``at_least`` so many bytes to its client yet.
+        """
+        open_now = [each for each in self._connections.values() if each.carried[Direction.TO_CLIENT] >= at_least]
+        for connection in open_now:
             connection.cut()
         return len(open_now)
 
@@ -145,6 +149,7 @@ class Connection:
         self._limits = limits
         self._writers = [client[1]]
         self._is_cut = False
+        self.carried = dict.fromkeys(BOTH, 0)  # bytes
 
     def cut(self) -> None:
         """Drop both sides at once, and what was to be written to them."""
@@ -184,6 +189,7 @@ class Connection:
         while left != 0 and (chunk := await reader.read(CHUNK_BYTES if left < 0 else min(left, CHUNK_BYTES))):
             await self._flowing[direction].wait()
             writer.write(chunk)
+            self.carried[direction] += len(chunk)
             await writer.drain()
             left -= len(chunk)
         await self._flowing[direction].wait()

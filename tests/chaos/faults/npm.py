@@ -42,7 +42,7 @@ async def cut(scene: Scene, at_least: int) -> None:
     await scene.all_hear(1)
     await scene.further(scene.either(1000, 150))
     front.cut_at(None)
-    front.cut_all()
+    front.cut_all(at_least)
     note_what_came_again(scene)
 
 
