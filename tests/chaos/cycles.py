@@ -48,8 +48,9 @@ async def come_and_go(scene: Scene) -> None:
     """Memory may grow by ``ALLOWED_MEMORY`` a server, since allocators keep some; nothing else may grow at all."""
     world = scene.world
     await scene.recover(time.monotonic())
+    at_rest = (await asyncio.to_thread(traces, world)).tasks
     await visits(scene, WARM_UP, world.servers)
-    await asyncio.sleep(1)
+    await asyncio.to_thread(wait_until, lambda: traces(world).tasks <= at_rest, SETTLE_SECONDS)
     before, memory = await asyncio.to_thread(traces, world), list(map(memory_of, world.servers))
     begun, number = time.monotonic(), scene.either(20_000, 300)
     await visits(scene, number, world.servers)
