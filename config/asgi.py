@@ -27,6 +27,7 @@ from rooms.broker import AccessChange, Broker  # noqa: E402
 from rooms.group_commit import GroupCommit  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
+from rooms.sealing import Seal  # noqa: E402
 from schema.endpoint import graphql_beside  # noqa: E402
 from schema.middleware import around  # noqa: E402
 from schema.presence import OpenSockets  # noqa: E402
@@ -40,7 +41,8 @@ if settings.TRUSTED_DOCUMENTS:
 
 from .https import seen_through_proxies  # noqa: E402
 
-broker = Broker(channel_layers[DEFAULT_CHANNEL_LAYER])
+seal = Seal([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]) if settings.REDIS_URL else None
+broker = Broker(channel_layers[DEFAULT_CHANNEL_LAYER], seal)
 hub = Hub(DatabaseLog(), broker)
 sends = GroupCommit()
 receipts = Receipts(caches[DEFAULT_CACHE_ALIAS])

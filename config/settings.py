@@ -141,7 +141,8 @@ def database() -> dict[str, Any]:
         pool_size = env.int("DATABASE_POOL_SIZE", default=16)
         options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10, "reconnect_timeout": 5}
         milliseconds = int(LIMITS.statement_seconds * 1000)
-        options["options"] = f"-c lock_timeout=5s -c statement_timeout={milliseconds}"
+        asked = options.get("options", "")  # of libpq, by the URL: what is said last counts
+        options["options"] = f"-c lock_timeout=5s -c statement_timeout={milliseconds} {asked}".strip()
         parsed["CONN_HEALTH_CHECKS"] = True  # after a restart of PostgreSQL the pool's connections are dead
     return parsed
 

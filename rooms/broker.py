@@ -1,6 +1,7 @@
 """Hints over the Channels layer: "the log of room R has grown to N", and "somebody's access has changed".
 
 Nobody trusts a hint, so the broker may lose some. Hints of one room that wait to be sent are merged into the newest.
+Few and small entries go along with a hint, sealed: a feed to which they are next in line need not read them.
 A change of access goes to every process: it is rare, and may concern sockets that follow nothing.
 
 Concurrency: ``announce`` may be called from any thread; everything else belongs to the event loop that ``attach`` was
@@ -16,7 +17,8 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
+from uuid import uuid4
 
 from asgiref.sync import async_to_sync
 from channels import DEFAULT_CHANNEL_LAYER
@@ -50,16 +52,48 @@ OnAccess = Callable[[AccessChange], None]
 OnOffer = Callable[[int, Sequence[Entry]], None]
 
 
-class Broker:
-    """The process's end of the layer. What the process itself announces it also hears directly, layer or no layer."""
+class Seal(Protocol):
+    """Makes of entries what only a process of this installation can have made, or read."""
 
-    def __init__(self, layer: BaseChannelLayer) -> None:
+    def sealed(self, entries: Sequence[Any]) -> bytes | None:
+        """None where they are too much to carry."""
+        ...
+
+    def opened(self, room_id: int, sealed: bytes) -> Sequence[Entry]:
+        """None of them where they can't be taken for what has just been appended to that room's log."""
+        ...
+
+
+@dataclass(frozen=True)
+class Growth:
+    """That a room's log has grown to ``sequence``, and by what: the last of it, in order, as far as it is at hand."""
+
+    sequence: int
+    entries: Sequence[Entry] = ()
+
+    def with_later(self, other: Growth) -> Growth:
+        """Both in one. What is told late says nothing new."""
+        if other.sequence <= self.sequence:
+            return self
+        is_next = self.entries and other.entries and other.entries[0].sequence == self.sequence + 1
+        return Growth(other.sequence, [*self.entries, *other.entries]) if is_next else other
+
+
+class Broker:
+    """The process's end of the layer. What the process itself announces it also hears directly, layer or no layer.
+
+    Without a ``seal`` nothing goes along with hints.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, seal: Seal | None = None) -> None:
         self._layer = layer
+        self._seal = seal
+        self._name = uuid4().hex
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_hint: OnHint | None = None
         self._on_access: OnAccess | None = None
         self._on_offer: OnOffer | None = None
-        self._outgoing: dict[int, int] = {}
+        self._outgoing: dict[int, Growth] = {}
         self._outgoing_access: deque[AccessChange] = deque(maxlen=ACCESS_CHANGES_KEPT)
         self._sending: asyncio.Task[None] | None = None
         self._wanted: set[int] = set()
@@ -70,7 +104,7 @@ class Broker:
     def attach(self, on_hint: OnHint, on_access: OnAccess, on_offer: OnOffer | None = None) -> None:
         """Make the running loop the process's, and the broker the one that ``announce`` goes through.
 
-        ``on_offer``, where there is one, is called instead of ``on_hint`` for entries that the process has at hand.
+        ``on_offer``, where there is one, is called instead of ``on_hint`` for entries that are at hand.
         """
         self._loop, self._on_hint, self._on_access = asyncio.get_running_loop(), on_hint, on_access
         self._on_offer = on_offer
@@ -100,7 +134,8 @@ class Broker:
             self._on_offer(room_id, entries)
         elif self._on_hint is not None:
             self._on_hint(room_id, sequence)
-        self._outgoing[room_id] = max(sequence, self._outgoing.get(room_id, 0))
+        growth, waiting = Growth(sequence, entries), self._outgoing.get(room_id)
+        self._outgoing[room_id] = growth if waiting is None else waiting.with_later(growth)
         self._send_soon()
 
     def _enqueue_access(self, change: AccessChange) -> None:
@@ -120,8 +155,24 @@ class Broker:
                 await self._attempt(self._layer.group_send(ACCESS_GROUP, access_message(change)))
                 continue
             room_id = next(iter(self._outgoing))
-            sequence = self._outgoing.pop(room_id)
-            await self._attempt(self._layer.group_send(group_of(room_id), hint_message(room_id, sequence)))
+            message = self._message(room_id, self._outgoing.pop(room_id))
+            await self._attempt(self._layer.group_send(group_of(room_id), message))
+
+    def _message(self, room_id: int, growth: Growth) -> dict[str, Any]:
+        message = hint_message(room_id, growth.sequence)
+        if sealed := self._sealed(growth.entries):
+            message |= {"from": self._name, "entries": sealed}
+        return message
+
+    def _sealed(self, entries: Sequence[Entry]) -> bytes | None:
+        """What goes along with a hint: nothing where they are many, large or not at hand."""
+        if self._seal is None or not entries:
+            return None
+        try:
+            return self._seal.sealed(entries)
+        except Exception:
+            logger.exception("Entries could not be sealed; whoever follows reads the log instead")
+            return None
 
     # Listening
 
@@ -155,9 +206,17 @@ class Broker:
 
     def _hear(self, message: dict[str, Any], on_hint: OnHint) -> None:
         if message["type"] == "hint":
+            if self._on_offer is not None and (entries := self._entries_with(message)):
+                self._on_offer(message["room_id"], entries)
             on_hint(message["room_id"], message["sequence"])
         elif self._on_access is not None:
             self._on_access(AccessChange(message["room_id"], message["version"], message["viewer_key"]))
+
+    def _entries_with(self, message: dict[str, Any]) -> Sequence[Entry]:
+        """What goes along with a hint; nothing of what this process has sent itself."""
+        if "entries" not in message or message["from"] == self._name or self._seal is None:
+            return ()
+        return self._seal.opened(message["room_id"], message["entries"])
 
     async def _keep_watched(self, channel: str, on_hint: OnHint) -> None:
         """Keep the layer's groups as wanted: the one place that joins and leaves them, so that no two calls cross."""

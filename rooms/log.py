@@ -12,7 +12,7 @@ from typing import Any
 from . import selectors
 from .exceptions import Refusal
 from .feed import Head
-from .models import Entry, Room
+from .models import Entry, Member, Message, Room
 from .rows import Row, Rows, selected
 from .selectors import MEMBERS, MESSAGES, ROOMS, Reader
 from .threads import in_reading
@@ -69,11 +69,18 @@ def _entries_in(rows: Sequence[Row], room: Room) -> list[Entry]:
     """What rows of ``SHOWN`` say. Of authors there are few in a long replay."""
     message, author, end = accumulate(each.width for each in SHOWN)  # where what they are begins, and ends
     authors = {row[author]: row[author:end] for row in rows}
-    members = {member.pk: member for member in MEMBERS.made(list(authors.values()))}
-    for member in members.values():
-        member.room = room
     entries = ENTRIES.made([row[:message] for row in rows])
     messages = MESSAGES.made([row[message:author] for row in rows])
+    return put_together(room, entries, messages, MEMBERS.made(list(authors.values())))
+
+
+def put_together(
+    room: Room, entries: list[Entry], messages: Sequence[Message], authors: Sequence[Member]
+) -> list[Entry]:
+    """Have each entry know its message, and that its author and the room."""
+    members = {author.pk: author for author in authors}
+    for member in members.values():
+        member.room = room
     for entry, shown in zip(entries, messages, strict=True):
         shown.room, shown.author = room, members[shown.author_id]
         entry.message = shown

@@ -11,10 +11,11 @@ Dependencies: Django's models and connections.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import AutoField, DateTimeField, Field, Model
 
 M = TypeVar("M", bound=Model)
@@ -37,6 +38,7 @@ class Rows(Generic[M]):
         self._model = model
         self._names = [field.attname for field in fields]
         self._times = [(at, field.get_col(self.table)) for at, field in enumerate(fields) if _is_time(field)]
+        self._columns_of = attrgetter(*self._names)
         self._values_of = attrgetter(*[field.attname for field in written])
         self._times_written = [at for at, field in enumerate(written) if _is_time(field)]
         names = ", ".join(str(field.column) for field in written)
@@ -79,6 +81,21 @@ class Rows(Generic[M]):
             for convert in connection.ops.get_db_converters(column):
                 rows = [(*row[:at], convert(row[at], column, connection), *row[at + 1 :]) for row in rows]
         return [self._model.from_db(alias, self._names, row) for row in rows]
+
+    def in_json(self, instance: M) -> list[Any]:
+        """Return a row of ``columns`` as JSON can have it: times by ISO 8601."""
+        row = list(self._columns_of(instance))
+        for at, _ in self._times:
+            if row[at] is not None:
+                row[at] = row[at].isoformat()
+        return row
+
+    def from_json(self, row: list[Any]) -> M:
+        """Return the instance that ``in_json`` wrote out, as ``made`` would. Raises ValueError for what is no time."""
+        for at, _ in self._times:
+            if row[at] is not None:
+                row[at] = datetime.fromisoformat(row[at])
+        return self._model.from_db(DEFAULT_DB_ALIAS, self._names, row)
 
     def _adapted(self, rows: Sequence[Row]) -> list[Any]:
         """What the models have, as the driver takes it, row after row."""

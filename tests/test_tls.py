@@ -32,6 +32,8 @@ from django.db import connection
 with connection.cursor() as cursor:
     cursor.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
     print("PostgreSQL over TLS:", cursor.fetchone()[0])
+    cursor.execute("SELECT current_setting('geqo'), current_setting('lock_timeout')")
+    print("PostgreSQL's settings:", *cursor.fetchone())
 connection.close_pool()
 
 cache.set("key", "kept", 10)
@@ -138,10 +140,15 @@ async def test_both_are_used_over_tls_with_passwords(
     database = f"postgres://salas:{PASSWORD}@127.0.0.1:{postgres.port}/postgres"
     async with over_tls(redis.port, issuer.issue_cert("127.0.0.1")) as port:
         done = await ask_both(
-            f"{database}?sslmode=verify-full&sslrootcert={file}",
+            f"{database}?sslmode=verify-full&sslrootcert={file}&options=-c%20geqo%3Doff",
             f"rediss://:{PASSWORD}@127.0.0.1:{port}/0?ssl_ca_certs={file}",
         )
-    assert done.stdout.splitlines() == ["PostgreSQL over TLS: True", "Redis cache: kept", "Redis layer: hint"], done
+    assert done.stdout.splitlines() == [
+        "PostgreSQL over TLS: True",
+        "PostgreSQL's settings: off 5s",
+        "Redis cache: kept",
+        "Redis layer: hint",
+    ], done
 
 
 async def ask_both(database_url: str, redis_url: str) -> CompletedProcess[str]:

@@ -38,11 +38,12 @@ class Subscription:
 
     async def message(self) -> dict[str, Any]:
         """The next message of the protocol but pings, which are answered."""
-        message: dict[str, Any] = json.loads(await asyncio.wait_for(self._socket.recv(), ENOUGH_SECONDS))
-        if message["type"] != "ping":
-            return message
-        await self._socket.send(json.dumps({"type": "pong", "payload": message["payload"]}))
-        return await self.message()
+        async with asyncio.timeout(ENOUGH_SECONDS):
+            while True:
+                message: dict[str, Any] = json.loads(await self._socket.recv())
+                if message["type"] != "ping":
+                    return message
+                await self._socket.send(json.dumps({"type": "pong", "payload": message["payload"]}))
 
     async def event(self) -> Event:
         message = await self.message()

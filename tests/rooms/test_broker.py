@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import ChannelLayerManager
 
 from rooms import broker as broker_module
-from rooms.broker import AccessChange, Broker
+from rooms.broker import AccessChange, Broker, Growth
 
 ENOUGH_SECONDS = 10
 
@@ -122,6 +124,82 @@ async def test_what_the_process_has_at_hand_it_is_offered_and_others_are_hinted_
         broker_module.announce(room_id=1, sequence=6)
         assert await own.next() == (1, 6), "what it has not at hand it is hinted at"
     assert own.heard.empty()
+
+
+class Envelope:
+    """Stands for a seal: what it ``opens`` may be taken."""
+
+    def __init__(self, *, opens: bool = True) -> None:
+        self.opens = opens
+        self.put: list[list[Any]] = []
+
+    def sealed(self, entries: Sequence[Any]) -> bytes | None:
+        self.put.append(list(entries))
+        return b"%d" % (len(self.put) - 1)
+
+    def opened(self, room_id: int, sealed: bytes) -> Sequence[Any]:
+        return self.put[int(sealed)] if self.opens else ()
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """What a broker needs to know of an entry."""
+
+    sequence: int
+
+
+def numbered(*sequences: int) -> list[Any]:
+    return [Numbered(sequence) for sequence in sequences]
+
+
+@pytest.mark.parametrize("opens", [True, False])
+async def test_entries_go_along_with_a_hint_to_other_processes(layer: FailingLayer, opens: bool) -> None:
+    """What cannot be opened is a hint like any other."""
+    envelope = Envelope(opens=opens)
+    here, there = Broker(layer, envelope), Broker(layer, envelope)  # type: ignore[arg-type]
+    offered: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+    async with listening(there) as ear:
+        there.attach(ear, unheard, lambda *offer: offered.put_nowait(offer))
+        there.watch(1)
+        assert await ear.next() == (1, None)
+        here.attach(Ear(), unheard)
+        here.announce(1, 5, numbered(4, 5))
+        assert await ear.next() == (1, 5)
+    assert [offered.get_nowait() for _ in range(offered.qsize())] == ([(1, numbered(4, 5))] if opens else [])
+
+
+async def test_who_sent_them_is_offered_entries_once(layer: FailingLayer) -> None:
+    broker = Broker(layer, Envelope())  # type: ignore[arg-type]
+    offered: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+    async with listening(broker) as ear:
+        broker.watch(1)
+        assert await ear.next() == (1, None)
+        broker.attach(ear, unheard, lambda *offer: offered.put_nowait(offer))
+        broker.announce(1, 5, numbered(5))
+        assert await ear.next() == (1, 5), "over the layer"
+    assert offered.qsize() == 1
+
+
+async def test_what_cannot_be_sealed_is_hinted_at(layer: FailingLayer, caplog: pytest.LogCaptureFixture) -> None:
+    envelope = Envelope()
+    with patch.object(envelope, "sealed", side_effect=TypeError("no JSON")):
+        broker = Broker(layer, envelope)  # type: ignore[arg-type]
+        async with listening(broker) as ear:
+            broker.watch(1)
+            assert await ear.next() == (1, None)
+            broker.attach(Ear(), unheard)
+            broker.announce(1, 5, numbered(5))
+            assert await ear.next() == (1, 5)
+    assert "no JSON" in caplog.text
+
+
+def test_growths_that_wait_go_together_as_far_as_they_follow_on_one_another() -> None:
+    third, fourth = Growth(3, numbered(2, 3)), Growth(4, numbered(4))
+    assert third.with_later(fourth) == Growth(4, numbered(2, 3, 4))
+    assert third.with_later(Growth(5, numbered(5))) == Growth(5, numbered(5)), "the fourth is missing"
+    assert third.with_later(Growth(4)) == Growth(4), "and here it is not at hand"
+    assert Growth(3).with_later(fourth) == fourth
+    assert fourth.with_later(third) == fourth, "what is told late says nothing new"
 
 
 async def test_any_thread_may_announce(layer: FailingLayer) -> None:

@@ -31,6 +31,7 @@ from rooms.identity import Viewer
 from rooms.log import entries_after, heads_of
 from rooms.models import EntryKind, Message
 from rooms.paging import Span
+from rooms.sealing import Seal
 from rooms.sending import Changed, Send, send_messages
 from rooms.tail import Tail
 from tests.people import make_guest, make_room
@@ -148,6 +149,8 @@ class Machine(RuleBasedStateMachine):
         self.histories: list[History] = [{}]
         self.hints: list[int] = []
         self.offers: list[Sequence[Entry]] = []
+        self.carried: list[bytes] = []
+        self.seal = Seal(["a key"])
         self.followers: list[Follower] = []
         self.stored = SteppedLog()
         self.broker = FakeBroker()
@@ -160,11 +163,13 @@ class Machine(RuleBasedStateMachine):
         for each in self._patches:
             each.start()
 
-    def _announce(self, *, room_id: int, sequence: int, entries: Sequence[Entry]) -> None:
+    def _announce(self, *, room_id: int, sequence: int, entries: Sequence[Any]) -> None:
         assert (room_id, sequence) == (self.room.pk, len(self.log) + len(entries))
         assert [entry.sequence for entry in entries] == list(range(len(self.log) + 1, sequence + 1))
         self.hints.append(sequence)
         self.offers.append(entries)
+        if (sealed := self.seal.sealed(entries)) is not None:
+            self.carried.append(sealed)
 
     # What people do
 
@@ -260,6 +265,16 @@ class Machine(RuleBasedStateMachine):
         if fate != "double":
             self.offers.remove(entries)
         if fate != "lose":
+            self._in_loop(partial(self.hub.offer, self.room.pk, entries))
+
+    @precondition(lambda self: self.carried)
+    @rule(which=places, fate=st.sampled_from(["deliver", "deliver the newest", "lose", "double"]))
+    def carry(self, which: int, fate: str) -> None:
+        """What went along with a hint, and says of a message what was so then."""
+        sealed = self.carried[-1 if fate == "deliver the newest" else which % len(self.carried)]
+        if fate != "double":
+            self.carried.remove(sealed)
+        if fate != "lose" and (entries := self.seal.opened(self.room.pk, sealed)):
             self._in_loop(partial(self.hub.offer, self.room.pk, entries))
 
     @rule(sequence=st.one_of(st.none(), st.integers(min_value=0, max_value=100)))

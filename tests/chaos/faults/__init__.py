@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from tests.chaos.faults import calm, clients, npm, postgres, redis, servers, vanishing
+from tests.chaos.faults import calm, clients, hints, npm, postgres, redis, servers, vanishing
 
-ALL = (*calm.FAULTS, *servers.FAULTS, *redis.FAULTS, *postgres.FAULTS, *clients.FAULTS, *vanishing.FAULTS, *npm.FAULTS)
+ALL = (
+    *calm.FAULTS,
+    *servers.FAULTS,
+    *redis.FAULTS,
+    *hints.FAULTS,
+    *postgres.FAULTS,
+    *clients.FAULTS,
+    *vanishing.FAULTS,
+    *npm.FAULTS,
+)
