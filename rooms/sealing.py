@@ -4,13 +4,14 @@
 Who opens them has what reading the log would have given just then, without reading it. It is for the feed to say
 whether they are next in line.
 
-Dependencies: Fernet of ``cryptography`` (AES-CBC and HMAC-SHA-256, with the time of sealing), the models.
+Dependencies: Fernet of ``cryptography`` (AES-CBC and HMAC-SHA-256), the models.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import sha256
@@ -28,10 +29,11 @@ logger = logging.getLogger(__name__)
 ENTRIES_CARRIED = 8
 BYTES_CARRIED = 16_384
 FRESH_SECONDS = 3
-"""Later than that it is a hint. What a message said might have been deleted by then, and be shown all the same."""
+"""By the two clocks. Later it is a hint: by then what a message said may have been deleted, and would be shown."""
 
 ROOMS = Rows(Room, deferred={"password"})  # whose hash has no business there
-FORMAT = sha256("; ".join(rows.columns for rows in (ROOMS, *SHOWN)).encode()).hexdigest()[:8]
+SHAPE = "format, time, room, columns of entries, messages and authors"
+FORMAT = sha256("; ".join([SHAPE, *(rows.columns for rows in (ROOMS, *SHOWN))]).encode()).hexdigest()[:8]
 
 
 class Seal:
@@ -53,19 +55,23 @@ class Seal:
             [MESSAGES.in_json(message) for message in messages],
             [MEMBERS.in_json(author) for author in {message.author for message in messages}],
         ]
-        text = json.dumps([FORMAT, room, columns], ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps([FORMAT, time.time(), room, columns], ensure_ascii=False, separators=(",", ":")).encode()
         return self._fernet.encrypt(text) if len(text) <= BYTES_CARRIED else None
 
     def opened(self, room_id: int, sealed: bytes) -> Sequence[Entry]:
         """Return the entries, as ``log.entries_after`` would; none where they can't be taken for what has just been
         appended to that room's log: made up, of another room, late, or by a process that knows other columns."""
         try:
-            text = self._fernet.decrypt(sealed, ttl=FRESH_SECONDS)
+            text = self._fernet.decrypt(sealed)
         except InvalidToken:
             self._warn()
             return ()
-        made_as, room, columns = json.loads(text)
+        made_as, *said = json.loads(text)
         if made_as != FORMAT:
+            return ()
+        sealed_at, room, columns = said
+        if abs(time.time() - sealed_at) > FRESH_SECONDS:
+            self._warn()
             return ()
         found = ROOMS.from_json(room)
         if found.pk != room_id:

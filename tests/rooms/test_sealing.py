@@ -128,13 +128,21 @@ def test_what_was_sealed_for_one_room_is_not_taken_for_another(written: list[Ent
     assert is_refused(Seal([KEY]), make_room(), Seal([KEY]).sealed(written))
 
 
-def test_what_comes_late_is_not_taken(written: list[Entry], room: Room) -> None:
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_comes_late_is_not_taken(
+    written: list[Entry], room: Room, sign: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or comes, by the sender's clock, too early."""
     seal, now = Seal([KEY]), time.time()
-    sealed = seal.sealed(written)
-    with patch("time.time", lambda: now + FRESH_SECONDS - 1):
+    with patch("time.time", lambda: now):
+        sealed = seal.sealed(written)
+    with patch("time.time", lambda: now + sign * (FRESH_SECONDS - 0.1)):
         assert not is_refused(seal, room, sealed)
-    with patch("time.time", lambda: now + FRESH_SECONDS + 2):
+    assert not caplog.records
+    with patch("time.time", lambda: now + sign * (FRESH_SECONDS + 0.1)):
         assert is_refused(seal, room, sealed)
+        assert is_refused(seal, room, sealed)
+    assert len(caplog.records) == 1, "it is said once"
 
 
 def test_a_key_may_be_changed_while_others_still_have_the_old_one(written: list[Entry], room: Room) -> None:
