@@ -23,8 +23,9 @@ from django.conf import settings  # noqa: E402
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
-from rooms.broker import AccessChange, Broker  # noqa: E402
+from rooms.broker import Broker  # noqa: E402
 from rooms.group_commit import GroupCommit  # noqa: E402
+from rooms.hints import AccessChange  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
 from rooms.log import DatabaseLog  # noqa: E402
 from rooms.sealing import Seal  # noqa: E402

@@ -1,7 +1,8 @@
 """Hints over the Channels layer: "the log of room R has grown to N", and "somebody's access has changed".
 
 Nobody trusts a hint, so the broker may lose some. Hints of one room that wait to be sent are merged into the newest.
-Few and small entries go along with a hint, sealed: a feed to which they are next in line need not read them.
+Few and small entries go along with a hint, sealed, where other processes listen: a feed to which they are next in line
+need not read them. Each process that listens says so now and then.
 A change of access goes to every process: it is rare, and may concern sockets that follow nothing.
 
 Concurrency: ``announce`` may be called from any thread; everything else belongs to the event loop that ``attach`` was
@@ -14,9 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -25,6 +27,16 @@ from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import BaseChannelLayer, channel_layers
 
 from .feed import Entry
+from .hints import (
+    ACCESS_GROUP,
+    GREETINGS_GROUP,
+    AccessChange,
+    Growth,
+    access_message,
+    greeting_message,
+    group_of,
+    hint_message,
+)
 from .hub import OnHint
 
 logger = logging.getLogger(__name__)
@@ -32,20 +44,8 @@ logger = logging.getLogger(__name__)
 LAYER_TIMEOUT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 REFRESH_SECONDS = 10.0
-ACCESS_GROUP = "salas.access"
+SILENT_SECONDS = 35.0  # after which a process that said that it listens is taken not to
 ACCESS_CHANGES_KEPT = 1_000
-
-
-@dataclass(frozen=True)
-class AccessChange:
-    """What has changed: ``room_id``'s access, which has reached ``version``, or, if it is None, ``viewer_key``'s own.
-
-    ``viewer_key`` is ``Viewer.key``; None where a change of a room may concern anyone.
-    """
-
-    room_id: int | None = None
-    version: int = 0
-    viewer_key: str | None = None
 
 
 OnAccess = Callable[[AccessChange], None]
@@ -62,21 +62,6 @@ class Seal(Protocol):
     def opened(self, room_id: int, sealed: bytes) -> Sequence[Entry]:
         """None of them where they can't be taken for what has just been appended to that room's log."""
         ...
-
-
-@dataclass(frozen=True)
-class Growth:
-    """That a room's log has grown to ``sequence``, and by what: the last of it, in order, as far as it is at hand."""
-
-    sequence: int
-    entries: Sequence[Entry] = ()
-
-    def with_later(self, other: Growth) -> Growth:
-        """Both in one. What is told late says nothing new."""
-        if other.sequence <= self.sequence:
-            return self
-        is_next = self.entries and other.entries and other.entries[0].sequence == self.sequence + 1
-        return Growth(other.sequence, [*self.entries, *other.entries]) if is_next else other
 
 
 class Broker:
@@ -99,6 +84,8 @@ class Broker:
         self._wanted: set[int] = set()
         self._watched: set[int] = set()
         self._changed = asyncio.Event()
+        self._others_heard = -math.inf  # on the loop's clock
+        self._is_owed_greeting = False
         self._away = False
 
     def attach(self, on_hint: OnHint, on_access: OnAccess, on_offer: OnOffer | None = None) -> None:
@@ -165,8 +152,8 @@ class Broker:
         return message
 
     def _sealed(self, entries: Sequence[Entry]) -> bytes | None:
-        """What goes along with a hint: nothing where they are many, large or not at hand."""
-        if self._seal is None or not entries:
+        """What goes along with a hint: nothing where nobody else listens, or they are many, large or not at hand."""
+        if self._seal is None or not entries or not self._has_company():
             return None
         try:
             return self._seal.sealed(entries)
@@ -209,7 +196,9 @@ class Broker:
             if self._on_offer is not None and (entries := self._entries_with(message)):
                 self._on_offer(message["room_id"], entries)
             on_hint(message["room_id"], message["sequence"])
-        elif self._on_access is not None:
+        elif message["type"] == "greeting":
+            self._note_greeting(message["from"])
+        elif message["type"] == "access" and self._on_access is not None:
             self._on_access(AccessChange(message["room_id"], message["version"], message["viewer_key"]))
 
     def _entries_with(self, message: dict[str, Any]) -> Sequence[Entry]:
@@ -218,19 +207,41 @@ class Broker:
             return ()
         return self._seal.opened(message["room_id"], message["entries"])
 
+    def _note_greeting(self, name: str) -> None:
+        """Greet back who may not know of this process: it is the first for long."""
+        if name != self._name:
+            if not self._has_company():
+                self._is_owed_greeting = True
+                self._changed.set()
+            self._others_heard = asyncio.get_running_loop().time()
+
+    def _has_company(self) -> bool:
+        """Whether other processes listen, as far as is known. Who does not listen itself does not know."""
+        return asyncio.get_running_loop().time() - self._others_heard < SILENT_SECONDS
+
+    async def _greet(self) -> None:
+        self._is_owed_greeting = False
+        if self._seal is not None:
+            await self._attempt(self._layer.group_send(GREETINGS_GROUP, greeting_message(self._name)))
+
     async def _keep_watched(self, channel: str, on_hint: OnHint) -> None:
         """Keep the layer's groups as wanted: the one place that joins and leaves them, so that no two calls cross."""
-        refresh = True
+        clock = asyncio.get_running_loop().time
+        next_refresh = clock()
         while True:
             self._changed.clear()
-            if refresh:
-                await self._attempt(self._layer.group_add(ACCESS_GROUP, channel))
+            if refresh := clock() >= next_refresh:
+                next_refresh = clock() + REFRESH_SECONDS
+                for group in (ACCESS_GROUP, GREETINGS_GROUP):
+                    await self._attempt(self._layer.group_add(group, channel))
+            if refresh or self._is_owed_greeting:
+                await self._greet()
             for room_id in self._watched - self._wanted:
                 if await self._attempt(self._layer.group_discard(group_of(room_id), channel)):
                     self._watched.discard(room_id)
             for room_id in list(self._wanted) if refresh else self._wanted - self._watched:
                 await self._join(room_id, channel, on_hint)
-            refresh = not await self._changed_within(REFRESH_SECONDS)
+            await self._changed_by(next_refresh)
 
     async def _join(self, room_id: int, channel: str, on_hint: OnHint) -> None:
         """Join a room's group. Joining again does no harm, and mends what the in-memory layer forgets after a day."""
@@ -239,12 +250,10 @@ class Broker:
             self._watched.add(room_id)
             on_hint(room_id, None)
 
-    async def _changed_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._changed.wait()
-        except TimeoutError:
-            return False
+    async def _changed_by(self, time: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(time):
+                await self._changed.wait()
 
     async def _attempt(self, work: Awaitable[None]) -> bool:
         """Return whether the layer did it in time. That it is away is said once, and once that it is back."""
@@ -293,16 +302,3 @@ def _announce_from_outside(group: str, message: dict[str, Any]) -> None:
             await layer.group_send(group, message)
 
     async_to_sync(send)()
-
-
-def group_of(room_id: int) -> str:
-    return f"salas.room.{room_id}"
-
-
-def hint_message(room_id: int, sequence: int) -> dict[str, Any]:
-    """A hint as it goes over the layer. Channels wants a ``type``."""
-    return {"type": "hint", "room_id": room_id, "sequence": sequence}
-
-
-def access_message(change: AccessChange) -> dict[str, Any]:
-    return {"type": "access", **asdict(change)}

@@ -19,6 +19,7 @@ from hashlib import sha256
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.utils.crypto import salted_hmac
 
+from .hints import ENTRIES_CARRIED
 from .log import ENTRIES, SHOWN, put_together
 from .models import Entry, Room
 from .rows import Rows
@@ -26,7 +27,6 @@ from .selectors import MEMBERS, MESSAGES
 
 logger = logging.getLogger(__name__)
 
-ENTRIES_CARRIED = 8
 BYTES_CARRIED = 16_384
 FRESH_SECONDS = 3
 """By the two clocks. Later it is a hint: by then what a message said may have been deleted, and would be shown."""

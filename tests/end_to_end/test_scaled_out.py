@@ -100,10 +100,10 @@ async def test_what_is_sent_to_one_is_heard_at_another_that_does_not_read_the_lo
             room = await one.acall(make_room)
             async with Client(one) as someone:
                 ana = await someone.join(room)
-                async with ana.at(other).follow(room) as subscription:
+                async with ana.follow(room) as here, ana.at(other).follow(room) as subscription:
                     for number in range(5):
                         await ana.send(room, str(number))
-                        assert await subscription.texts(1) == [str(number)]
+                        assert await here.texts(1) == await subscription.texts(1) == [str(number)]
                     await asyncio.to_thread(let_nobody_read_the_log, one.database_url, role)
                     with psycopg.connect(as_role) as connection, pytest.raises(InsufficientPrivilege):
                         connection.execute("SELECT FROM rooms_entry")

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -16,9 +16,11 @@ from channels import DEFAULT_CHANNEL_LAYER
 from channels.layers import ChannelLayerManager
 
 from rooms import broker as broker_module
-from rooms.broker import AccessChange, Broker, Growth
+from rooms.broker import Broker
+from rooms.hints import ENTRIES_CARRIED, AccessChange, Growth, group_of, hint_message
 
 ENOUGH_SECONDS = 10
+PROBE = 0  # a sequence that no log has
 
 
 class Ear:
@@ -26,12 +28,24 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[tuple[int, int | None]] = asyncio.Queue()
+        self._has_heard_probe = asyncio.Event()
 
     def __call__(self, room_id: int, sequence: int | None) -> None:
-        self.heard.put_nowait((room_id, sequence))
+        if sequence == PROBE:
+            self._has_heard_probe.set()
+        else:
+            self.heard.put_nowait((room_id, sequence))
 
     async def next(self) -> tuple[int, int | None]:
         return await asyncio.wait_for(self.heard.get(), ENOUGH_SECONDS)
+
+    async def is_within(self, layer: FailingLayer, room_id: int) -> None:
+        """Wait until what is said to the room's group is heard: Redis lets one in a moment after that was asked for."""
+        async with asyncio.timeout(ENOUGH_SECONDS):
+            while not self._has_heard_probe.is_set():
+                await layer.group_send(group_of(room_id), hint_message(room_id, PROBE))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._has_heard_probe.wait(), 0.05)
 
 
 class FailingLayer:
@@ -152,45 +166,114 @@ def numbered(*sequences: int) -> list[Any]:
     return [Numbered(sequence) for sequence in sequences]
 
 
+class Sociable(Broker):
+    """Tells when it has met another."""
+
+    def __init__(self, layer: Any, envelope: Envelope) -> None:
+        super().__init__(layer, envelope)
+        self.offered: list[tuple[int, Sequence[Any]]] = []
+        self.has_heard_itself = asyncio.Event()
+        self._has_met = asyncio.Event()
+
+    def offer(self, room_id: int, entries: Sequence[Any]) -> None:
+        self.offered.append((room_id, entries))
+
+    def meet_anew(self) -> None:
+        self._has_met.clear()
+
+    async def meets_another(self) -> None:
+        await asyncio.wait_for(self._has_met.wait(), ENOUGH_SECONDS)
+
+    def _note_greeting(self, name: str) -> None:
+        super()._note_greeting(name)
+        if name == self._name:
+            self.has_heard_itself.set()
+        if self._has_company():
+            self._has_met.set()
+
+
+@asynccontextmanager
+async def meeting(layer: FailingLayer, envelope: Envelope) -> AsyncIterator[tuple[Sociable, Sociable, Ear]]:
+    """Two that listen, one after the other, and have met; the second is attached and its ear is that for room 1."""
+    here, there = Sociable(layer, envelope), Sociable(layer, envelope)
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(listening(here))
+        here.watch(1)
+        assert await first.next() == (1, None)
+        await asyncio.wait_for(here.has_heard_itself.wait(), ENOUGH_SECONDS)
+        ear = await stack.enter_async_context(listening(there))
+        there.watch(1)
+        assert await ear.next() == (1, None)
+        there.attach(ear, unheard, there.offer)
+        await asyncio.gather(here.meets_another(), there.meets_another(), ear.is_within(layer, 1))
+        yield here, there, ear
+
+
 @pytest.mark.parametrize("opens", [True, False])
 async def test_entries_go_along_with_a_hint_to_other_processes(layer: FailingLayer, opens: bool) -> None:
     """What cannot be opened is a hint like any other."""
-    envelope = Envelope(opens=opens)
-    here, there = Broker(layer, envelope), Broker(layer, envelope)  # type: ignore[arg-type]
-    offered: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
-    async with listening(there) as ear:
-        there.attach(ear, unheard, lambda *offer: offered.put_nowait(offer))
-        there.watch(1)
-        assert await ear.next() == (1, None)
+    async with meeting(layer, Envelope(opens=opens)) as (here, there, ear):
         here.attach(Ear(), unheard)
         here.announce(1, 5, numbered(4, 5))
         assert await ear.next() == (1, 5)
-    assert [offered.get_nowait() for _ in range(offered.qsize())] == ([(1, numbered(4, 5))] if opens else [])
+    assert there.offered == ([(1, numbered(4, 5))] if opens else [])
 
 
 async def test_who_sent_them_is_offered_entries_once(layer: FailingLayer) -> None:
-    broker = Broker(layer, Envelope())  # type: ignore[arg-type]
-    offered: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
-    async with listening(broker) as ear:
-        broker.watch(1)
-        assert await ear.next() == (1, None)
-        broker.attach(ear, unheard, lambda *offer: offered.put_nowait(offer))
-        broker.announce(1, 5, numbered(5))
+    async with meeting(layer, envelope := Envelope()) as (_, there, ear):
+        there.announce(1, 5, numbered(5))
         assert await ear.next() == (1, 5), "over the layer"
-    assert offered.qsize() == 1
+    assert there.offered == [(1, numbered(5))]
+    assert envelope.put == [numbered(5)]
 
 
 async def test_what_cannot_be_sealed_is_hinted_at(layer: FailingLayer, caplog: pytest.LogCaptureFixture) -> None:
     envelope = Envelope()
     with patch.object(envelope, "sealed", side_effect=TypeError("no JSON")):
-        broker = Broker(layer, envelope)  # type: ignore[arg-type]
-        async with listening(broker) as ear:
-            broker.watch(1)
-            assert await ear.next() == (1, None)
-            broker.attach(Ear(), unheard)
-            broker.announce(1, 5, numbered(5))
+        async with meeting(layer, envelope) as (here, _, ear):
+            here.attach(Ear(), unheard)
+            here.announce(1, 5, numbered(5))
             assert await ear.next() == (1, 5)
     assert "no JSON" in caplog.text
+
+
+async def test_nothing_goes_along_where_nobody_else_listens(layer: FailingLayer) -> None:
+    broker = Broker(layer, envelope := Envelope())  # type: ignore[arg-type]
+    async with listening(broker) as ear:
+        broker.watch(1)
+        assert await ear.next() == (1, None)
+        await ear.is_within(layer, 1)
+        broker.attach(Ear(), unheard)
+        broker.announce(1, 5, numbered(5))
+        assert await ear.next() == (1, 5)
+    assert envelope.put == []
+
+
+async def test_nor_where_who_listened_has_long_said_nothing(
+    layer: FailingLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with meeting(layer, envelope := Envelope()) as (here, _, ear):
+        here.attach(Ear(), unheard)
+        monkeypatch.setattr(broker_module, "SILENT_SECONDS", 0.0)
+        here.announce(1, 5, numbered(5))
+        assert await ear.next() == (1, 5)
+    assert envelope.put == []
+
+
+async def test_who_comes_is_greeted_back(layer: FailingLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And need not wait until the others say again that they listen."""
+    monkeypatch.setattr(broker_module, "REFRESH_SECONDS", 3600.0)
+    async with meeting(layer, Envelope()) as (here, there, _):
+        assert here._has_company()
+        assert there._has_company()
+
+
+async def test_that_one_listens_is_said_again_and_again(layer: FailingLayer, quick: None) -> None:
+    async with meeting(layer, Envelope()) as (here, there, _):
+        for _ in range(5):
+            for broker in (here, there):
+                broker.meet_anew()
+            await asyncio.gather(here.meets_another(), there.meets_another())
 
 
 def test_growths_that_wait_go_together_as_far_as_they_follow_on_one_another() -> None:
@@ -200,6 +283,8 @@ def test_growths_that_wait_go_together_as_far_as_they_follow_on_one_another() ->
     assert third.with_later(Growth(4)) == Growth(4), "and here it is not at hand"
     assert Growth(3).with_later(fourth) == fourth
     assert fourth.with_later(third) == fourth, "what is told late says nothing new"
+    many = Growth(ENTRIES_CARRIED + 1, numbered(*range(2, ENTRIES_CARRIED + 2)))
+    assert many.with_later(Growth(ENTRIES_CARRIED + 2, numbered(ENTRIES_CARRIED + 2))) == Growth(ENTRIES_CARRIED + 2)
 
 
 async def test_any_thread_may_announce(layer: FailingLayer) -> None:

@@ -13,9 +13,10 @@ from cryptography.fernet import Fernet, MultiFernet
 from django.db.models import Model
 
 from rooms import sealing, services
+from rooms.hints import ENTRIES_CARRIED
 from rooms.log import entries_after
 from rooms.models import Entry, Room, RoomAccess
-from rooms.sealing import BYTES_CARRIED, ENTRIES_CARRIED, FRESH_SECONDS, Seal
+from rooms.sealing import BYTES_CARRIED, FRESH_SECONDS, Seal
 from tests.people import make_guest, make_room, mute, send
 
 pytestmark = pytest.mark.django_db

@@ -21,8 +21,8 @@ from django.contrib.auth.models import Group, Permission, User
 from config import asgi
 from config.limits import Limits
 from rooms import accounts, broker, services, tokens
-from rooms.broker import AccessChange
 from rooms.feed import Entry
+from rooms.hints import AccessChange
 from rooms.identity import OPERATOR, Viewer
 from rooms.log import DatabaseLog
 from rooms.models import Member, MemberRole, Message, Room, RoomAccess

@@ -15,10 +15,10 @@ from typing import Any
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from redis.asyncio import Redis as Connection
 
-from tests.chaos.scene import Fault, Scene
+from tests.chaos.scene import Fault, Load, Scene
 from tests.services.redis import Redis
 
-HINTS = "*__group__salas.room.*"
+GROUPS = "*__group__salas.*"
 LATEST_SECONDS = 5.0  # beyond what is taken as fresh
 
 Hint = dict[str, Any]
@@ -83,14 +83,21 @@ class Meddler:
     async def carry(self, source: Connection, target: Connection) -> None:
         """Until cancelled."""
         async with source.pubsub() as pubsub, asyncio.TaskGroup() as group:
-            await pubsub.psubscribe(HINTS)
+            await pubsub.psubscribe(GROUPS)
             async for message in pubsub.listen():
                 if message["type"] == "pmessage" and not self._is_own(source, message["data"]):
-                    self.heard.append(hint := self._layer.deserialize(message["data"]))
-                    (trick,) = self.chance.choices(list(TRICKS), list(TRICKS.values()))
-                    self.tricks[trick.__name__] += 1
-                    for data in trick(self, hint):
+                    for data in self._changed(message["data"]):
                         group.create_task(self._say(target, message["channel"], data))
+
+    def _changed(self, data: bytes) -> Sequence[bytes]:
+        """What a hint becomes. What else processes say to each other goes on as it is."""
+        said: Hint = self._layer.deserialize(data)
+        if said["type"] != "hint":
+            return [data]
+        self.heard.append(said)
+        (trick,) = self.chance.choices(list(TRICKS), list(TRICKS.values()))
+        self.tricks[trick.__name__] += 1
+        return trick(self, said)
 
     async def _say(self, target: Connection, channel: bytes, data: bytes) -> None:
         (latest,) = self.chance.choices(list(DELAYS), list(DELAYS.values()))
@@ -130,6 +137,7 @@ async def meddling(scene: Scene, meddler: Meddler) -> AsyncIterator[None]:
 
 async def meddled_with(scene: Scene) -> None:
     meddler = Meddler(random.Random(scene.chance.random()))
+    await scene.further(20)  # the processes know of each other by then
     async with meddling(scene, meddler):
         await scene.further(scene.either(500, 100))
     scene.notes.append(", ".join(f"{name} × {number}" for name, number in meddler.tricks.items()))
@@ -137,4 +145,7 @@ async def meddled_with(scene: Scene) -> None:
         scene.problems.append("nothing went along with hints")
 
 
-FAULTS = (Fault("hints lost, doubled, late, altered", meddled_with),)
+FAULTS = (
+    # followers enough for both processes to have some
+    Fault("hints lost, doubled, late, altered", meddled_with, Load(followers=8), Load(senders=3, followers=8)),
+)
