@@ -48,7 +48,7 @@ class Seal:
         carry. Their messages, authors and room are at hand."""
         if len(entries) > ENTRIES_CARRIED:
             return None
-        room = ROOMS.in_json(entries[0].message.room)
+        room = ROOMS.in_json(entries[-1].message.room)  # as it was last: its access, too, is that of all of them
         messages = [entry.message for entry in entries]
         columns = [
             [ENTRIES.in_json(entry) for entry in entries],

@@ -17,7 +17,7 @@ from rooms.hints import ENTRIES_CARRIED
 from rooms.log import entries_after
 from rooms.models import Entry, Room, RoomAccess
 from rooms.sealing import BYTES_CARRIED, FRESH_SECONDS, Seal
-from tests.people import make_guest, make_room, mute, send
+from tests.people import ban, make_guest, make_room, mute, send
 
 pytestmark = pytest.mark.django_db
 
@@ -83,6 +83,20 @@ def test_each_kind_of_change_is_carried_with_the_message_as_it_was_then(written:
         (3, "DELETED", None, False),
     ]
     assert found[0].message.sent_at == written[0].message.sent_at
+
+
+def test_entries_that_go_together_have_the_access_as_it_was_last(
+    room: Room, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Else who was shut out between two of them would hear the second."""
+    ana, rui = make_guest(room), make_guest(room, "Rui")
+    told = told_of(lambda: send(ana, room), django_capture_on_commit_callbacks)
+    ban(rui, room)
+    told += told_of(lambda: send(ana, room), django_capture_on_commit_callbacks)
+    before, after = (entry.access_version for entry in told)
+    assert before < after
+    carried = Seal([KEY]).opened(room.pk, Seal([KEY]).sealed(told) or b"")
+    assert [(entry.sequence, entry.access_version) for entry in carried] == [(1, after), (2, after)]
 
 
 def test_the_hash_of_a_password_is_not_carried(written: list[Entry], room: Room) -> None:
