@@ -1,6 +1,6 @@
 """What processes say to each other over the channel layer, and in which groups. Channels wants a ``type``.
 
-Dependencies: the standard library.
+Dependencies: the standard library, and what a feed knows of an entry.
 """
 
 from __future__ import annotations

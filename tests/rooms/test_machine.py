@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from unittest.mock import patch
 
 import pytest
@@ -37,6 +37,8 @@ from rooms.tail import Tail
 from tests.people import make_guest, make_room
 
 from .fakes import FakeBroker, FakeClock, anyone, run_loop
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -134,6 +136,14 @@ class Follower:
                 self.events.append(
                     Event(entry.sequence, entry.kind, entry.message_id, message.changed_sequence, message.text)
                 )
+
+
+def drawn(waiting: list[T], which: int, fate: str) -> T:
+    """One of those that wait, which waits no longer unless it is to come twice."""
+    found = waiting[-1 if fate == "deliver the newest" else which % len(waiting)]
+    if fate != "double":
+        waiting.remove(found)
+    return found
 
 
 class Machine(RuleBasedStateMachine):
@@ -252,18 +262,14 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.hints)
     @rule(which=places, fate=st.sampled_from(["deliver", "lose", "double"]))
     def hint(self, which: int, fate: str) -> None:
-        sequence = self.hints[which % len(self.hints)]
-        if fate != "double":
-            self.hints.remove(sequence)
+        sequence = drawn(self.hints, which, fate)
         if fate != "lose":
             self.broker.deliver(self.room.pk, sequence)
 
     @precondition(lambda self: self.offers)
     @rule(which=places, fate=st.sampled_from(["deliver", "deliver the newest", "lose", "double"]))
     def offer(self, which: int, fate: str) -> None:
-        entries = self.offers[-1 if fate == "deliver the newest" else which % len(self.offers)]
-        if fate != "double":
-            self.offers.remove(entries)
+        entries = drawn(self.offers, which, fate)
         if fate != "lose":
             self._in_loop(partial(self.hub.offer, self.room.pk, entries))
 
@@ -271,9 +277,7 @@ class Machine(RuleBasedStateMachine):
     @rule(which=places, fate=st.sampled_from(["deliver", "deliver the newest", "lose", "double"]))
     def carry(self, which: int, fate: str) -> None:
         """What went along with a hint, and says of a message what was so then."""
-        sealed = self.carried[-1 if fate == "deliver the newest" else which % len(self.carried)]
-        if fate != "double":
-            self.carried.remove(sealed)
+        sealed = drawn(self.carried, which, fate)
         if fate != "lose" and (entries := self.seal.opened(self.room.pk, sealed)):
             self._in_loop(partial(self.hub.offer, self.room.pk, entries))
 
