@@ -12,6 +12,7 @@ Invariants: without the cache each process counts for itself. Nothing here is ev
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import math
 import time
@@ -118,8 +119,8 @@ def attempt(account: str, address: str | None) -> Iterator[Attempt]:
     """
     limits, where = settings.LIMITS, network_of(address)
     seconds = limits.login_seconds
-    account = f"account.{account}"
-    at_home = f"{account}@{where}"
+    at_home = json.dumps(["account", account, where])  # which no account's own name can be
+    account = json.dumps(["account", account])
     name = at_home if address is not None and counts.remembers(at_home) else account
     counts.take(f"address.{where}", limits.logins_per_address, seconds)
     try:

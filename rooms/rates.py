@@ -104,11 +104,12 @@ class RedisBuckets:
     """Those that all processes share. Raises what redis-py raises."""
 
     def __init__(self, redis_cache: RedisCache) -> None:
+        self._key = redis_cache.make_key  # the installation's own prefix
         client = redis_cache._cache.get_client(write=True)  # its pool of connections serves all threads
         self._script: Any = client.register_script(SCRIPT)
 
     def take(self, names: Sequence[str], burst: int, interval: int) -> list[int]:
-        waits = self._script(keys=[_key_of(name) for name in names], args=[burst, interval])
+        waits = self._script(keys=[self._key(_key_of(name)) for name in names], args=[burst, interval])
         return [int(wait) for wait in waits]
 
 

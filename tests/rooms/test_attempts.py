@@ -182,6 +182,14 @@ def test_nobody_shuts_out_who_comes_from_where_they_have_come_in_before(limited:
     assert [guess("ana", "192.0.2.7") for _ in range(4)] == [True] * 3 + [False]
 
 
+def test_no_account_can_be_named_like_the_place_that_another_one_comes_from(limited: Counts) -> None:
+    """Else guessing at an account that there is not would use up the tries of one that there is, at its own address."""
+    guess("ana", "192.0.2.7", right=True)
+    for number in range(10, 20):
+        guess("ana@192.0.2.7", f"192.0.2.{number}")
+    assert guess("ana", "192.0.2.7")
+
+
 def test_a_network_of_ipv6_is_one_address(limited: Counts) -> None:
     assert [guess(f"user-{number}", f"2001:db8::{number}") for number in range(6)] == [True] * 5 + [False]
     assert network_of("2001:db8::1") != network_of("2001:db8:0:1::1")

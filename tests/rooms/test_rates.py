@@ -130,7 +130,7 @@ class OnRedis:
         assert isinstance(found, RedisCache)
         self.buckets = RedisBuckets(found)
         self.client: Any = found._cache.get_client(write=True)
-        self.key = f"salas.rate.{hashlib.sha256(self.name.encode()).hexdigest()}"
+        self.key = found.make_key(f"salas.rate.{hashlib.sha256(self.name.encode()).hexdigest()}")
 
     def take(self) -> int:
         return self.take_all(self.name)[0]
