@@ -60,10 +60,11 @@ class Entry(Protocol):
 
 
 class Head(NamedTuple):
-    """What a poll finds of a room: the last sequence of its log, and the version of its access."""
+    """What a poll finds of a room: the last sequence of its log, the version of its access, and the log's epoch."""
 
     sequence: int
     access_version: int
+    epoch: int = 0
 
 
 class Log(Protocol):
@@ -82,6 +83,10 @@ class Log(Protocol):
 
 class LogBroken(RuntimeError):
     """The log lacks entries that it had: it was tampered with, or set back to an older state."""
+
+
+class LogReplaced(RuntimeError):
+    """The log belongs to another epoch than the feed: a backup was restored."""
 
 
 @dataclass(eq=False)
@@ -105,10 +110,13 @@ class Follower:
 
 class Feed:
     """``head`` is the end of the log when the feed began, ``access_version`` that of the room: its tail holds what
-    came after."""
+    came after. ``epoch`` is that of the log."""
 
-    def __init__(self, room_id: int, log: Log, head: int, access_version: int, *, capacity: int) -> None:
+    def __init__(
+        self, room_id: int, log: Log, head: int, access_version: int, *, capacity: int, epoch: int = 0
+    ) -> None:
         self.room_id = room_id
+        self.epoch = epoch
         self.tail: Tail[Entry] = Tail(head, capacity)
         self._log = log
         self._hinted = asyncio.Event()
@@ -173,6 +181,11 @@ class Feed:
                     _require_not_lost(follower)
                     yield entry
                     cursor = entry.sequence
+
+    def end(self, reason: Exception) -> None:
+        """End the following of every follower, with ``reason``."""
+        while self._followers:
+            self._followers.pop().lose(reason)
 
     def register(self, follower: Follower) -> None:
         """From now on ``follower`` is told when they lose their access."""

@@ -3,8 +3,9 @@
 Concurrency: one event loop. One task listens for hints, one polls, and each followed room has one that runs its feed.
 Lifecycle: the tasks start with ``start``, the first follower at the latest; a feed lives from its first follower to
 its last; ``close`` ends all of it.
-Invariants: a room has at most one feed, and has one exactly while somebody follows it. Nothing waits for the broker:
-without it the poll brings what it would have hinted at, later.
+Invariants: a room has at most one feed, and has one exactly while somebody follows it. Followers of one feed follow one
+epoch of the log: where another has begun they are ended with ``LogReplaced``. Nothing waits for the broker: without it
+the poll brings what it would have hinted at, later.
 Dependencies: the standard library, the feed, a log and a broker.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from contextlib import aclosing, contextmanager
 from typing import Protocol
 
-from .feed import TAIL_CAPACITY, Entry, Feed, Follower, Log
+from .feed import TAIL_CAPACITY, Entry, Feed, Follower, Head, Log, LogReplaced
 
 logger = logging.getLogger(__name__)
 
@@ -98,22 +99,24 @@ class Hub:
         self._rooms: dict[int, _Followed] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def follow(self, room_id: int, cursor: int, head: int, follower: Follower) -> AsyncGenerator[Entry]:
+    async def follow(
+        self, room_id: int, cursor: int, head: int, follower: Follower, epoch: int = 0
+    ) -> AsyncGenerator[Entry]:
         """Yield each entry of a room's log after ``cursor``, in order, once, for as long as the follower may read it.
 
-        ``head`` is the end of the log as the caller has just read it, and ``cursor`` is not beyond it. Raises what
-        reading the log raises; whoever follows may begin again after the last entry that it got.
+        ``head`` is the end of the log as the caller has just read it, in ``epoch``, and ``cursor`` is not beyond it.
+        Raises what reading the log raises; the follower may begin again after the last entry that it got.
         """
         self.start()
-        with self._feed(room_id, head, follower.access_version) as feed:
+        with self._feed(room_id, Head(head, follower.access_version, epoch)) as feed:
             async with aclosing(feed.follow(cursor, head, follower)) as entries:
                 async for entry in entries:
                     yield entry
 
-    def enter(self, room_id: int, head: int, follower: Follower) -> Seat:
-        """A place at the room's feed, for who reads on by themselves once they are admitted. ``head`` as above."""
+    def enter(self, room_id: int, head: int, follower: Follower, epoch: int = 0) -> Seat:
+        """A place at the room's feed, for who reads on by themselves once they are admitted. The rest as above."""
         self.start()
-        return Seat(self, self._join(room_id, head, follower.access_version), follower)
+        return Seat(self, self._join(room_id, Head(head, follower.access_version, epoch)), follower)
 
     def hint(self, room_id: int, sequence: int | None) -> None:
         """Take note that a room's log may have grown to ``sequence``; None: that it may have grown."""
@@ -143,26 +146,36 @@ class Hub:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     @contextmanager
-    def _feed(self, room_id: int, head: int, access_version: int) -> Iterator[Feed]:
-        followed = self._join(room_id, head, access_version)
+    def _feed(self, room_id: int, head: Head) -> Iterator[Feed]:
+        followed = self._join(room_id, head)
         try:
             yield followed.feed
         finally:
             self.leave(followed)
 
-    def _join(self, room_id: int, head: int, access_version: int) -> _Followed:
-        followed = self._rooms.get(room_id) or self._open(room_id, head, access_version)
+    def _join(self, room_id: int, head: Head) -> _Followed:
+        self._end_other_epoch(room_id, head)
+        followed = self._rooms.get(room_id) or self._open(room_id, head)
         followed.followers += 1
-        followed.feed.hint(head)  # the caller may have read further than the feed
+        followed.feed.hint(head.sequence)  # the caller may have read further than the feed
         return followed
 
     def leave(self, followed: _Followed) -> None:
         followed.followers -= 1
-        if followed.followers == 0:
+        if followed.followers == 0 and self._rooms.get(followed.feed.room_id) is followed:
             self._shut(followed.feed.room_id, followed)
 
-    def _open(self, room_id: int, head: int, access_version: int) -> _Followed:
-        feed = Feed(room_id, self._log, head, access_version, capacity=self._tail_capacity)
+    def _end_other_epoch(self, room_id: int, head: Head) -> None:
+        """End the following of a room whose log has been replaced by that of another epoch."""
+        followed = self._rooms.get(room_id)
+        if followed is not None and followed.feed.epoch != head.epoch:
+            self._shut(room_id, followed)
+            followed.feed.end(LogReplaced(f"room {room_id}: a backup was restored, and another epoch has begun"))
+
+    def _open(self, room_id: int, head: Head) -> _Followed:
+        feed = Feed(
+            room_id, self._log, head.sequence, head.access_version, capacity=self._tail_capacity, epoch=head.epoch
+        )
         followed = self._rooms[room_id] = _Followed(feed, asyncio.create_task(feed.run()))
         self._broker.watch(room_id)
         return followed
@@ -189,5 +202,6 @@ class Hub:
         """One query for all rooms, which says what a lost hint would have said."""
         if self._rooms:
             for room_id, head in (await self._log.heads(list(self._rooms))).items():
+                self._end_other_epoch(room_id, head)
                 self.hint(room_id, head.sequence)
                 self.access_changed(room_id, head.access_version, None)

@@ -89,5 +89,5 @@ def put_together(
 
 def heads_of(*, room_ids: Iterable[int]) -> dict[int, Head]:
     """The heads of the rooms by room id, in one query."""
-    found = Room.objects.filter(pk__in=list(room_ids)).values_list("pk", "sequence", "access_version")
-    return {room_id: Head(sequence, version) for room_id, sequence, version in found}
+    found = Room.objects.filter(pk__in=list(room_ids)).values_list("pk", "sequence", "access_version", "epoch")
+    return {room_id: Head(*head) for room_id, *head in found}

@@ -23,6 +23,8 @@ TEXT_MAX_LENGTH_WITH_WHITE_SPACE = 8000
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
 IDENTITY_MAX_LENGTH = 255
 
+FIRST_EPOCH = 0
+
 
 class RoomAccess(models.TextChoices):
     OPEN = "OPEN", _("open: anyone may read, and join with a display name")
@@ -42,12 +44,27 @@ class EntryKind(models.TextChoices):
     DELETED = "DELETED", _("deleted")
 
 
+class Epoch(models.Model):
+    """A history of the logs, begun after a backup was restored; that of before the first one is ``FIRST_EPOCH``."""
+
+    number = models.BigIntegerField(unique=True, editable=False)
+    began_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("epoch")
+        verbose_name_plural = _("epochs")
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
 class Room(models.Model):
     """A room, the head of its log, and what lists show of it without counting.
 
     ``sequence``, ``message_count`` and ``last_used_at`` (every few seconds) change under the room's row lock, in the
     transaction that appends an entry; ``member_count`` in the one that changes a membership. ``access_version`` grows
     in every transaction that may take the right to read from somebody: who follows is checked anew when it has.
+    ``epoch`` names the history that the log belongs to: see ``epochs``.
     """
 
     slug = models.SlugField(_("slug"), max_length=80, unique=True, help_text=_("Its place in links: /salas/…/"))
@@ -66,6 +83,7 @@ class Room(models.Model):
     member_count = models.PositiveIntegerField(_("members"), default=0, editable=False)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
     access_version = models.PositiveIntegerField(default=0, editable=False)
+    epoch = models.BigIntegerField(default=FIRST_EPOCH, db_default=FIRST_EPOCH, editable=False)
 
     class Meta:
         verbose_name = _("room")

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
+from .epochs import require_epoch
 from .exceptions import Banned, CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
 from .identity import Viewer, as_of_now
 from .inputs import is_slug, search_words
-from .models import Ban, Member, Message, Room, RoomAccess
+from .models import FIRST_EPOCH, Ban, Member, Message, Room, RoomAccess
 from .paging import Slice, Span, slice_of
 from .rows import Rows, marks
 
@@ -59,11 +60,15 @@ class Reader:
 
 @dataclass(frozen=True)
 class Asked:
-    """What ``viewer`` wants to follow, and from where: ``after``, or the end of the log if that is None."""
+    """What ``viewer`` wants to follow, and from where: ``after``, or the end of the log if that is None.
+
+    ``epoch`` is that of ``after``.
+    """
 
     viewer: Viewer
     room_id: int
     after: int | None
+    epoch: int = FIRST_EPOCH
 
 
 @dataclass(frozen=True)
@@ -327,6 +332,8 @@ def _following(asked: Asked, room: Room | None, inside: set[Place], banned: set[
     member = Member(room=room) if place in inside else None  # its details do not matter here
     try:
         _require_to_follow(viewer, room, _standing(viewer, room, member, is_banned=place in banned))
+        if asked.after is not None:
+            require_epoch(room.epoch, asked.epoch)
         require_within_log(room, asked.after)
     except Refusal as refusal:
         return refusal

@@ -15,6 +15,7 @@ from django.utils import timezone
 from . import inputs
 from .appending import append
 from .attempts import attempt, network_of
+from .epochs import current_epoch
 from .exceptions import BadUserInput, Banned, Forbidden, NotFound, RateLimited, RoomArchived, WrongPassword
 from .hashing import hashing_slot
 from .identity import Viewer
@@ -69,7 +70,7 @@ def create_room(
     *, slug: str, name: str, description: str = "", access: RoomAccess = RoomAccess.OPEN, password: str = ""
 ) -> Room:
     """Raises ValidationError where the room would break an invariant."""
-    room = Room(slug=slug, name=name, description=description, access=access)
+    room = Room(slug=slug, name=name, description=description, access=access, epoch=current_epoch())
     room.password = make_password(password) if password else ""
     room.full_clean()
     room.save()

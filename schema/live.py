@@ -12,6 +12,7 @@ from typing import Any
 
 from graphql import located_error
 
+from rooms.exceptions import Refusal
 from rooms.hub import Seat
 
 from .cohorts import Cohorts, Member
@@ -63,7 +64,7 @@ async def begun_live(
     """
     begun = await _begun(shared, context)
     seat = await _seat(begun)
-    cohort = cohorts.of(seat.feed, shared.key, shared.show(begun.room.pk))
+    cohort = cohorts.of(seat.feed, shared.key, shared.show(begun.room.pk, begun.room.epoch))
     prefix = encoded({"id": operation_id, "type": "next"})[:-1] + b',"payload":'
     member = Member(cohort, flow, operation_id, prefix, begun.sequence, fail)
     trace.is_left_open = True
@@ -85,12 +86,13 @@ async def _begun(shared: Shared, context: Context) -> Begun:
 
 async def _seat(begun: Begun) -> Seat:
     head = begun.room.sequence
-    seat = begun.hub.enter(begun.room.pk, head, begun.follower)
+    seat = begun.hub.enter(begun.room.pk, head, begun.follower, begun.room.epoch)
     try:
         await seat.admitted(head)
     except Exception as error:
         seat.leave()
-        raise begun.follower.refusal or Interrupted() from error
+        refusal = begun.follower.refusal
+        raise (refusal if isinstance(refusal, Refusal) else Interrupted()) from error
     except BaseException:
         seat.leave()
         raise

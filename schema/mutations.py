@@ -167,4 +167,4 @@ def _message(changed: Changed) -> Message:
 
 
 def _cursor(changed: Changed) -> str:
-    return log_cursor(changed.message.room_id, changed.sequence)
+    return log_cursor(changed.message.room_id, changed.sequence, changed.message.room.epoch)

@@ -1,11 +1,13 @@
 """What clients have confirmed, remembered beyond their sockets, so that one that comes back goes on from there.
 
 A client that reconnects sends its operation again as it was: same viewer, operation id, document, operation name and
-variables name the same operation. Whoever takes it up last is its holder; a socket that was left half open may go on
-noting what it likes, and nobody reads it.
+variables name the same operation, where the id is a UUID that was made for it alone. Any other id may name another
+operation of another device: nothing is remembered under it, and ``after`` decides. The connection that takes an
+operation up last is its holder; one that was left half open may go on noting positions, which are never read.
 
 Kept in Django's cache, with a copy in the process for when the cache is away. In the cache ``holder`` names the holder
 of an operation and ``position`` what a holder's client has confirmed: two entries, so that an old one never overwrites.
+A position counts in the epoch of the log that it was confirmed in.
 
 Concurrency: one event loop. One task writes, everything that is due at once: what is confirmed a little later, with
 what others confirm meanwhile, and who holds what, or lets go of it, now. Cache calls run in a thread of their own.
@@ -19,6 +21,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -31,7 +34,9 @@ from uuid import uuid4
 from django.core.cache.backends.base import BaseCache
 
 from rooms.batches import Batches
+from rooms.epochs import LogPosition
 from rooms.identity import Viewer
+from rooms.models import FIRST_EPOCH
 
 from .requests import OperationRequest
 
@@ -46,22 +51,28 @@ LINGER_SECONDS = 0.1  # a call of the cache costs as much as twenty positions mo
 LOCAL_COPIES = 10_000
 RECALLED_AT_ONCE = 200
 
-Remembered = tuple[str | None, int | None]  # the holder, and what its client has confirmed
+# RFC 9562, section 4, with or without hyphens: made by chance (version 4), or by the clock and chance (1, 6, 7). A UUID
+# of another version is made of a name, and is the same wherever that name is used.
+UNIQUE_ID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[1467][0-9a-f]{3}\1[89ab][0-9a-f]{3}\1[0-9a-f]{12}", re.IGNORECASE)
+
+Remembered = tuple[str | None, LogPosition | None]  # the holder, and what its client has confirmed
 
 T = TypeVar("T")
 
 
 @dataclass(eq=False)
 class Progress:
-    """How far the client of one subscription has come. ``position`` is that of the entry that is delivered next.
+    """How far the client of one subscription has come. ``position`` is that of the entry that is delivered next, in
+    ``epoch`` of the log.
 
-    ``name`` gives the operation's name; None where nothing is to be remembered: nobody is there to come back. It is
-    asked for once, and not at all for what never begins to follow.
+    ``name`` gives the operation's name; None where nothing is to be remembered. It is asked for once, and not at all
+    for what never begins to follow.
     """
 
     receipts: Receipts
     name: Callable[[], str | None] | None = None
     position: int | None = None
+    epoch: int = FIRST_EPOCH
 
     @cached_property
     def key(self) -> str | None:
@@ -72,19 +83,19 @@ class Progress:
     def holder(self) -> str:
         return uuid4().hex
 
-    async def recall(self) -> int | None:
+    async def recall(self) -> LogPosition | None:
         """Return what this operation's client confirmed before, or None."""
         return None if self.key is None else await self.receipts.recall(self.key)
 
-    def begin(self, position: int) -> None:
+    def begin(self, position: int, epoch: int = FIRST_EPOCH) -> None:
         """Become the operation's holder, with everything up to ``position`` confirmed."""
-        self.position = position
+        self.position, self.epoch = position, epoch
         if self.key is not None:
-            self.receipts.hold(self.key, self.holder, position)
+            self.receipts.hold(self.key, self.holder, LogPosition(epoch, position))
 
     def confirm(self, position: int) -> None:
         if self.key is not None:
-            self.receipts.note(self.key, self.holder, position)
+            self.receipts.note(self.key, self.holder, LogPosition(self.epoch, position))
 
     def end(self, *, forget: bool) -> None:
         """Let go of the operation: for good, or to be taken up again within ten minutes."""
@@ -98,8 +109,8 @@ class Receipts:
     def __init__(self, cache: BaseCache) -> None:
         self._cache = cache
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="receipts")
-        self._copies: OrderedDict[str, tuple[str, int, float]] = OrderedDict()
-        self._held: dict[str, tuple[str, int]] = {}
+        self._copies: OrderedDict[str, tuple[str, LogPosition, float]] = OrderedDict()
+        self._held: dict[str, tuple[str, LogPosition]] = {}
         self._recalls: Batches[str, Remembered] = Batches(self._remembered, max_size=RECALLED_AT_ONCE)
         self._due: dict[str, Any] = {}
         self._lingering: asyncio.TimerHandle | None = None
@@ -108,7 +119,7 @@ class Receipts:
         self._refreshing: asyncio.Task[None] | None = None
         self._away_until = 0.0
 
-    async def recall(self, key: str) -> int | None:
+    async def recall(self, key: str) -> LogPosition | None:
         """Return what was confirmed last, as far as it is known here."""
         if (held := self._held.get(key)) is not None:
             return held[1]
@@ -118,9 +129,9 @@ class Receipts:
             return copied
         if holder != copied_holder or copied is None:
             return position
-        return copied if position is None else max(position, copied)
+        return copied if position is None else max(position, copied)  # a holder stays within one epoch
 
-    def hold(self, key: str, holder: str, position: int) -> None:
+    def hold(self, key: str, holder: str, position: LogPosition) -> None:
         self._held[key] = (holder, position)
         self._copy(key, holder, position)
         self._due |= {_holder_of(key): holder, _position_of(holder): position}
@@ -128,7 +139,7 @@ class Receipts:
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.create_task(self._refresh())
 
-    def note(self, key: str, holder: str, position: int) -> None:
+    def note(self, key: str, holder: str, position: LogPosition) -> None:
         if self._holds(key, holder):
             self._held[key] = (holder, position)
             self._copy(key, holder, position)
@@ -159,13 +170,13 @@ class Receipts:
     def _holds(self, key: str, holder: str) -> bool:
         return key in self._held and self._held[key][0] == holder
 
-    def _copy(self, key: str, holder: str, position: int) -> None:
+    def _copy(self, key: str, holder: str, position: LogPosition) -> None:
         self._copies[key] = (holder, position, time.monotonic() + KEPT_SECONDS)
         self._copies.move_to_end(key)
         if len(self._copies) > LOCAL_COPIES:
             self._copies.popitem(last=False)
 
-    def _copied(self, key: str) -> tuple[str | None, int | None]:
+    def _copied(self, key: str) -> Remembered:
         holder, position, until = self._copies.get(key, (None, None, 0.0))
         return (holder, position) if time.monotonic() < until else (None, None)
 
@@ -179,7 +190,7 @@ class Receipts:
         holders = self._cache.get_many([_holder_of(key) for key in keys])
         positions = self._cache.get_many([_position_of(holder) for holder in holders.values()])
         found = [holders.get(_holder_of(key)) for key in keys]
-        return [(holder, None if holder is None else positions.get(_position_of(holder))) for holder in found]
+        return [(holder, None if holder is None else _loaded(positions.get(_position_of(holder)))) for holder in found]
 
     def _linger_no_more(self) -> None:
         if self._lingering is not None:
@@ -202,7 +213,7 @@ class Receipts:
                 self._write_again = True
 
     def _write_now(self, due: dict[str, Any]) -> bool:
-        self._cache.set_many({name: value for name, value in due.items() if value is not None}, KEPT_SECONDS)
+        self._cache.set_many({name: _stored(value) for name, value in due.items() if value is not None}, KEPT_SECONDS)
         self._cache.delete_many([name for name, value in due.items() if value is None])
         return True
 
@@ -247,9 +258,26 @@ def _position_of(holder: str) -> str:
     return f"salas.position.{holder}"
 
 
+def _stored(value: str | LogPosition) -> Any:
+    """A holder as it is; a position of the first epoch as its sequence, as it was kept before there were epochs."""
+    if isinstance(value, str):
+        return value
+    return value.sequence if value.epoch == FIRST_EPOCH else tuple(value)
+
+
+def _loaded(stored: Any) -> LogPosition | None:
+    if stored is None:
+        return None
+    return LogPosition(FIRST_EPOCH, stored) if isinstance(stored, int) else LogPosition(*stored)
+
+
 def operation_key(viewer: Viewer, operation_id: str, request: OperationRequest) -> str | None:
-    """Return the same for an operation that is sent again; None for nobody's."""
-    if viewer.key is None:
+    """Return the same for an operation that is sent again; None for one that may be another's.
+
+    Those are the operations without a viewer, and those whose id is not unique: the protocol wants ids to be unique on
+    one connection only, and clients count 1, 2, 3.
+    """
+    if viewer.key is None or UNIQUE_ID.fullmatch(operation_id) is None:
         return None
     named = [viewer.key, operation_id, request.query, request.document_id, request.operation_name, request.variables]
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()

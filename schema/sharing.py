@@ -23,6 +23,7 @@ from graphql import (
 )
 
 from rooms.feed import Entry
+from rooms.models import FIRST_EPOCH
 
 from .cohorts import Key, Show
 from .documents import Document
@@ -57,12 +58,12 @@ class Shared:
         name = self.document.operation.name
         return name.value if name else None
 
-    def show(self, room_id: int) -> Show:
-        """What makes the payload of ``next`` from an entry of that room."""
+    def show(self, room_id: int, epoch: int = FIRST_EPOCH) -> Show:
+        """What makes the payload of ``next`` from an entry of that room, in that epoch of its log."""
         write, failed = self.projection.write, self._executed
 
         def show(entry: Entry) -> bytes:
-            event = event_of(room_id, entry)
+            event = event_of(room_id, entry, epoch)
             try:
                 return b'{"data":%b}' % write(event).encode("ascii")
             except Exception:  # noqa: BLE001 - whatever it is, the execution says it as it should be said

@@ -336,8 +336,13 @@ class Socket:
         return "complete"
 
     def _lose(self, operation_id: str, refusal: Exception) -> None:
-        """End a subscription whose room may not be read any more: not one event after this."""
-        if operation := self._retire(operation_id, forget=True):
+        """End a subscription that may not go on: not one event after this.
+
+        It was refused, since its room may not be read any more; or its log was replaced, and the client comes back.
+        """
+        if not isinstance(refusal, Refusal):
+            self._fail(operation_id, refusal)
+        elif operation := self._retire(operation_id, forget=True):
             operation.stop()
             errors = _presented([GraphQLError(str(refusal), original_error=refusal)])
             self._flow.say(_error(operation_id, errors))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import strawberry
 
-from rooms.exceptions import Refusal
+from rooms.epochs import LogPosition
+from rooms.exceptions import CursorAhead, CursorInvalid, Refusal
 from rooms.feed import Entry, Follower
 from rooms.hub import Hub
 from rooms.models import Room
-from rooms.selectors import Asked
+from rooms.selectors import Asked, Following
 
 from .context import Context, Info
-from .cursors import sequence_in
+from .cursors import position_in
 from .errors import Interrupted
 from .ids import decode_id
 from .receipts import Progress
@@ -34,9 +35,10 @@ class Subscription:
         self, info: Info, room_id: strawberry.ID, after: str | None = None
     ) -> AsyncGenerator[MessageEvent, None]:
         begun = await begin(info.context, room_id, after)
-        entries = begun.hub.follow(begun.room.pk, begun.sequence, begun.room.sequence, begun.follower)
+        room = begun.room
+        entries = begun.hub.follow(room.pk, begun.sequence, room.sequence, begun.follower, room.epoch)
         # Returned, not yielded from: what was refused above is then an error of the operation, not its first event.
-        return _events(entries, begun.room.pk, info.context.progress)
+        return _events(entries, room, info.context.progress)
 
 
 @dataclass(frozen=True)
@@ -55,34 +57,49 @@ async def begin(context: Context, room_id: str, after: str | None) -> Begun:
     Raises a refusal, or Interrupted.
     """
     key = decode_id("Room", room_id, field="roomId")
-    sequence = None if after is None else sequence_in(after, key)
+    position = None if after is None else position_in(after, key)
     progress, hub = context.progress, context.hub
     if hub is None:
         raise RuntimeError("subscriptions are served where there is a hub")
     confirmed = await progress.recall() if progress else None
-    try:
-        asked = Asked(context.viewer, key, sequence if confirmed is None else confirmed)
-        following = await context.beginnings.following(asked)
-    except Refusal:
-        raise
-    except Exception as error:
-        raise Interrupted from error
-    if progress:
-        progress.begin(following.sequence)
+    following = await _following(context, key, position, confirmed)
     room = following.room
+    if progress:
+        progress.begin(following.sequence, room.epoch)
     follower = Follower(following.reader, context.viewer.key, room.access_version, context.on_lost)
     return Begun(hub, room, following.sequence, follower)
 
 
+async def _following(
+    context: Context, room_id: int, after: LogPosition | None, confirmed: LogPosition | None
+) -> Following:
+    """Go on from what was ``confirmed``, unless the log has been set back since: then, or without, from ``after``."""
+    try:
+        if confirmed is not None:
+            with suppress(CursorInvalid, CursorAhead):
+                return await context.beginnings.following(_asked(context, room_id, confirmed))
+        return await context.beginnings.following(_asked(context, room_id, after))
+    except Refusal:
+        raise
+    except Exception as error:
+        raise Interrupted from error
+
+
+def _asked(context: Context, room_id: int, position: LogPosition | None) -> Asked:
+    if position is None:
+        return Asked(context.viewer, room_id, None)
+    return Asked(context.viewer, room_id, position.sequence, position.epoch)
+
+
 async def _events(
-    entries: AsyncGenerator[Entry], room_id: int, progress: Progress | None
+    entries: AsyncGenerator[Entry], room: Room, progress: Progress | None
 ) -> AsyncGenerator[MessageEvent, None]:
     try:
         async with aclosing(entries):
             async for entry in entries:
                 if progress:
                     progress.position = entry.sequence
-                yield event_of(room_id, entry)
+                yield event_of(room.pk, entry, room.epoch)
     except Refusal:
         raise
     except Exception as error:

@@ -105,7 +105,7 @@ class Room(Node):
     )
     async def cursor(self, info: Info, root: Parent[models.Room]) -> str | None:
         standing = await info.context.standings.load(root)
-        return log_cursor(root.pk, root.sequence) if standing.may_read else None
+        return log_cursor(root.pk, root.sequence, root.epoch) if standing.may_read else None
 
     @strawberry.field(description="You in this room; null until you join.")
     async def viewer_member(self, info: Info, root: Parent[models.Room]) -> Member | None:
@@ -140,10 +140,10 @@ class Room(Node):
             viewer=info.context.viewer,
             room=root,
             span=span_of(first, last),
-            after=None if after is None else sequence_in(after, root.pk),
-            before=None if before is None else sequence_in(before, root.pk),
+            after=None if after is None else sequence_in(after, root.pk, root.epoch),
+            before=None if before is None else sequence_in(before, root.pk, root.epoch),
         )
-        return connection_of(found, lambda message: log_cursor(root.pk, message.sequence))
+        return connection_of(found, lambda message: log_cursor(root.pk, message.sequence, root.epoch))
 
 
 @strawberry_django.type(models.Member, description="Somebody in a room: an account or a guest.")
@@ -198,10 +198,10 @@ class MessageEvent:
     message: Message = strawberry.field(description="The message as it is now.")
 
 
-def event_of(room_id: int, entry: Entry) -> MessageEvent:
-    """The entry as clients see it, with the object behind the type as its message."""
+def event_of(room_id: int, entry: Entry, epoch: int = models.FIRST_EPOCH) -> MessageEvent:
+    """The entry of that room's log, in ``epoch``, as clients see it, with the object behind the type as its message."""
     return MessageEvent(
-        cursor=log_cursor(room_id, entry.sequence),
+        cursor=log_cursor(room_id, entry.sequence, epoch),
         sequence=entry.sequence,
         kind=MessageEventKind(entry.kind),
         message=entry.message,

@@ -40,6 +40,7 @@ class FakeLog:
         self.entries: list[FakeEntry] = []
         self.messages: dict[int, Any] = {}
         self.access_version = 0
+        self.epoch = 0
         self.shut_out: set[Any] = set()
         self.asked: list[list[Any]] = []
         self.pause = pause
@@ -77,7 +78,7 @@ class FakeLog:
 
     async def heads(self, room_ids: Sequence[int]) -> Mapping[int, Head]:
         await self.pause()
-        head = Head(self.head, self.access_version)
+        head = Head(self.head, self.access_version, self.epoch)
         await self.pause()
         return dict.fromkeys(room_ids, head)
 

@@ -620,13 +620,14 @@ async def test_a_follower_who_comes_back_with_a_fresh_token_misses_nothing_and_h
     author = await in_database(make_guest, room)
     receipts, heard = Receipts(LocMemCache(uuid4().hex, {})), list[int]()
     query = "subscription ($roomId: ID!, $after: String) { messages(roomId: $roomId, after: $after) { sequence } }"
+    made_id = str(uuid4())
 
     @asynccontextmanager
     async def following() -> AsyncIterator[Socket]:
         async with opened(DatabaseLog(), sockets=sockets, receipts=receipts) as socket:
             socket.signs_receipts = False
             await socket.init((await by_token(rosa))[1])
-            await socket.subscribe("1", query, roomId=encode_id("Room", room.pk), after=log_cursor(room.pk, 0))
+            await socket.subscribe(made_id, query, roomId=encode_id("Room", room.pk), after=log_cursor(room.pk, 0))
             yield socket
 
     async def hear(socket: Socket, number: int) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from rooms.epochs import LARGEST_EPOCH, LogPosition
 from rooms.exceptions import BadUserInput, CursorInvalid
-from rooms.models import Room
-from schema.cursors import MAX_SEQUENCE, log_cursor, room_key_in, rooms_cursor, sequence_in
+from rooms.models import FIRST_EPOCH, Room
+from schema.cursors import MAX_SEQUENCE, log_cursor, position_in, room_key_in, rooms_cursor, sequence_in
 from schema.ids import MAX_KEY, decode_any_id, decode_id, encode_id, opaque, plain_of
 
 keys = st.integers(1, MAX_KEY)
 sequences = st.integers(0, MAX_SEQUENCE)
+epochs = st.integers(FIRST_EPOCH, LARGEST_EPOCH)
 
 OTHER_SPELLINGS = [" {}", "{} ", "{}=", "{}\n", "{}é", "\u200b{}", "{}\ud800", "{}\0"]
 
@@ -23,6 +25,22 @@ def test_an_id_comes_back(key: int) -> None:
 @given(keys, sequences)
 def test_a_log_cursor_comes_back(room_id: int, sequence: int) -> None:
     assert sequence_in(log_cursor(room_id, sequence), room_id) == sequence
+
+
+@given(keys, sequences, epochs)
+def test_it_says_of_which_epoch_it_is(room_id: int, sequence: int, epoch: int) -> None:
+    assert position_in(log_cursor(room_id, sequence, epoch), room_id) == LogPosition(epoch, sequence)
+
+
+@given(sequences, epochs, epochs)
+def test_a_cursor_of_another_epoch_is_none_of_this_one(sequence: int, epoch: int, other: int) -> None:
+    assume(epoch != other)
+    with pytest.raises(CursorInvalid, match="Read the room again"):
+        sequence_in(log_cursor(1, sequence, epoch), 1, other)
+
+
+def test_a_cursor_from_before_there_were_epochs_is_one_of_the_first() -> None:
+    assert position_in(opaque("log:1:2"), 1) == LogPosition(FIRST_EPOCH, 2)
 
 
 @given(keys, st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=80))
@@ -99,6 +117,14 @@ def test_an_id_of_another_type_is_refused_by_the_field_s_name() -> None:
         f"log:1:{MAX_SEQUENCE + 1}",
         "rooms:1:x",
         "log:2:1",
+        "log:1:e0:1",
+        "log:1:e01:1",
+        "log:1:e:1",
+        "log:1:e1",
+        "log:1:1:e1",
+        "log:1:E1:1",
+        "log:1:e\u0661:1",
+        f"log:1:e{LARGEST_EPOCH + 1}:1",
     ],
 )
 def test_a_cursor_is_of_this_room_s_log(plain: str) -> None:

@@ -6,21 +6,24 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from uuid import uuid4
+from uuid import uuid1, uuid4
 
 import pytest
 from django.core.cache.backends import base as django_base
 from django.core.cache.backends import locmem as django_locmem
 from django.core.cache.backends.locmem import LocMemCache
 
+from rooms.epochs import LogPosition
 from rooms.identity import NOBODY, Viewer
-from rooms.models import Guest
+from rooms.models import FIRST_EPOCH, Guest
 from schema import receipts as receipts_module
 from schema.receipts import REFRESH_SECONDS, Progress, Receipts, operation_key
 from schema.requests import OperationRequest
 
 ENOUGH_SECONDS = 10
 Process = Callable[["Cache"], Receipts]
+
+MADE_ID = "5f0c1e0a-6b1d-4c7e-9d51-0b7f6f3a2c11"  # as graphql-ws makes them, once for each operation
 
 ANA, RUI = Viewer(guest=Guest(pk=1)), Viewer(guest=Guest(pk=2))
 
@@ -67,8 +70,15 @@ def request(room: str = "r", query: str = "subscription", name: str | None = Non
     return OperationRequest(query=query, operation_name=name, variables={"roomId": room}, extensions=None)
 
 
-def progress(receipts: Receipts, viewer: Viewer = ANA, operation_id: str = "1", **named: Any) -> Progress:
+def progress(receipts: Receipts, viewer: Viewer = ANA, operation_id: str = MADE_ID, **named: Any) -> Progress:
     return Progress(receipts, lambda: operation_key(viewer, operation_id, request(**named)))
+
+
+async def recalled(found: Progress) -> int | None:
+    """The sequence that is remembered, of the first epoch."""
+    position = await found.recall()
+    assert position is None or position.epoch == FIRST_EPOCH
+    return None if position is None else position.sequence
 
 
 @pytest.fixture
@@ -99,7 +109,7 @@ async def test_who_comes_back_goes_on_after_what_was_confirmed(process: Process)
     before.begin(3)
     before.confirm(5)
     before.end(forget=False)
-    assert await progress(receipts).recall() == 5
+    assert await recalled(progress(receipts)) == 5
 
 
 async def test_another_process_knows_it_too(process: Process) -> None:
@@ -109,13 +119,13 @@ async def test_another_process_knows_it_too(process: Process) -> None:
     before.begin(3)
     before.confirm(5)
     await written(one)
-    assert await progress(other).recall() == 5
+    assert await recalled(progress(other)) == 5
 
 
 async def test_what_is_confirmed_while_sockets_last_is_written_together_and_soon(process: Process) -> None:
     cache = Cache()
     receipts = process(cache)
-    several = [progress(receipts, operation_id=str(number)) for number in range(5)]
+    several = [progress(receipts, operation_id=str(uuid4())) for _ in range(5)]
     for each in several:
         each.begin(3)
     await written(receipts)
@@ -140,19 +150,82 @@ async def test_where_a_socket_ends_nothing_lingers(process: Process) -> None:
     before.end(forget=False)
     assert receipts._lingering is None
     await written(receipts)
-    assert await progress(process(cache)).recall() == 5
+    assert await recalled(progress(process(cache))) == 5
 
 
 @pytest.mark.parametrize(
     "named",
-    [{"viewer": RUI}, {"operation_id": "2"}, {"room": "other"}, {"query": "other"}, {"name": "Other"}],
+    [
+        {"viewer": RUI},
+        {"operation_id": "0190163d-8694-739b-aea5-966c26f8ad91"},
+        {"room": "other"},
+        {"query": "other"},
+        {"name": "Other"},
+    ],
 )
 async def test_another_operation_does_not(process: Process, named: dict[str, Any]) -> None:
     receipts = process(Cache())
     before = progress(receipts)
     before.begin(3)
     before.end(forget=False)
-    assert await progress(receipts, **named).recall() is None
+    assert await recalled(progress(receipts, **named)) is None
+
+
+@pytest.mark.parametrize(
+    "operation_id",
+    [
+        "1",
+        "42",
+        "messages",
+        "subscription-000000000001",
+        "MessagesSubscription-room-1",
+        "1732764000000-0001",
+        "00000000-0000-0000-0000-000000000001",  # no version
+        "2ed6657d-e927-568b-95e1-2665a8aea6a2",  # version 5: made of a name, the same wherever it is made
+        "5f0c1e0a-6b1d-4c7e-9d51-0b7f6f3a2c11-1",
+        "5f0c1e0a6b1d-4c7e-9d51-0b7f6f3a2c11",
+        "5f0c1e0a-6b1d-4c7e-9d51-0b7f6f3a2c1\u0661",
+    ],
+)
+async def test_nothing_is_remembered_under_an_id_that_may_be_made_twice(process: Process, operation_id: str) -> None:
+    receipts = process(Cache())
+    before = progress(receipts, operation_id=operation_id)
+    before.begin(3)
+    before.confirm(5)
+    before.end(forget=False)
+    assert await recalled(progress(receipts, operation_id=operation_id)) is None
+    assert receipts._writing is None
+
+
+@pytest.mark.parametrize(
+    "operation_id",
+    [
+        MADE_ID,
+        MADE_ID.upper(),
+        MADE_ID.replace("-", ""),
+        str(uuid1()),
+        "1ec9414c-232a-6b00-b3c8-9e6bdeced846",  # version 6
+        "017f22e2-79b0-7cc3-98c4-dc0c0c07398f",  # version 7
+    ],
+)
+async def test_an_id_that_is_made_once_is_remembered(process: Process, operation_id: str) -> None:
+    receipts = process(Cache())
+    before = progress(receipts, operation_id=operation_id)
+    before.begin(3)
+    before.end(forget=False)
+    assert await recalled(progress(receipts, operation_id=operation_id)) == 3
+
+
+@pytest.mark.parametrize("where", ["in the process", "in the cache"])
+async def test_a_position_is_one_of_its_epoch(process: Process, where: str) -> None:
+    cache = Cache()
+    one = process(cache)
+    before = progress(one)
+    before.begin(3, epoch=77)
+    before.confirm(5)
+    before.end(forget=False)
+    await written(one)
+    assert await progress(one if where == "in the process" else process(cache)).recall() == LogPosition(77, 5)
 
 
 async def test_nobody_is_remembered(process: Process) -> None:
@@ -160,7 +233,7 @@ async def test_nobody_is_remembered(process: Process) -> None:
     before = progress(receipts, NOBODY)
     before.begin(3)
     before.end(forget=False)
-    assert await progress(receipts, NOBODY).recall() is None
+    assert await recalled(progress(receipts, NOBODY)) is None
     assert receipts._writing is None
 
 
@@ -172,8 +245,8 @@ async def test_what_is_complete_is_forgotten_everywhere(process: Process) -> Non
     await written(one)
     before.end(forget=True)
     await written(one)
-    assert await progress(one).recall() is None
-    assert await progress(other).recall() is None
+    assert await recalled(progress(one)) is None
+    assert await recalled(progress(other)) is None
 
 
 @pytest.mark.parametrize("where", ["in another process", "in the same process"])
@@ -185,13 +258,13 @@ async def test_a_socket_left_half_open_does_not_disturb_who_took_over(process: P
     old.begin(3)
     await written(one)
     new = progress(other)
-    new.begin(await new.recall() or 0)
+    new.begin(await recalled(new) or 0)
     new.confirm(9)
     await written(other)
     old.confirm(4)
     old.end(forget=True)
     await written(one)
-    assert await progress(process(cache)).recall() == 9
+    assert await recalled(progress(process(cache))) == 9
 
 
 @pytest.mark.parametrize(("minutes", "position"), [(10, 5), (15, None)])
@@ -215,7 +288,7 @@ async def test_it_is_remembered_for_ten_minutes_after_the_last_contact_and_not_f
     if not is_the_cache_there:
         before.end(forget=False)
     clock.now += 60 * minutes
-    assert await progress(process(cache) if is_the_cache_there else receipts).recall() == position
+    assert await recalled(progress(process(cache) if is_the_cache_there else receipts)) == position
 
 
 async def test_without_the_cache_the_process_remembers(process: Process, caplog: pytest.LogCaptureFixture) -> None:
@@ -226,7 +299,7 @@ async def test_without_the_cache_the_process_remembers(process: Process, caplog:
     before.begin(3)
     before.confirm(5)
     before.end(forget=False)
-    assert await progress(receipts).recall() == 5
+    assert await recalled(progress(receipts)) == 5
     assert "away" in caplog.text
 
 
@@ -239,7 +312,7 @@ async def test_what_could_not_be_written_is_written_later(process: Process, monk
     await asyncio.to_thread(cache.refused.wait, ENOUGH_SECONDS)
     cache.is_away = False
     await written(receipts)
-    assert await progress(process(cache)).recall() == 3
+    assert await recalled(progress(process(cache))) == 3
 
 
 async def test_a_process_that_is_behind_believes_the_cache(process: Process) -> None:
@@ -252,7 +325,7 @@ async def test_a_process_that_is_behind_believes_the_cache(process: Process) -> 
     elsewhere = progress(other)
     elsewhere.begin(7)
     await written(other)
-    assert await progress(one).recall() == 7
+    assert await recalled(progress(one)) == 7
 
 
 async def test_what_live_sockets_hold_does_not_run_out(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +345,7 @@ async def test_what_live_sockets_hold_does_not_run_out(process: Process, monkeyp
 
 
 async def test_many_who_come_back_at_once_are_remembered_in_few_calls(process: Process) -> None:
-    cache, ids = CountingCache(), [str(number) for number in range(20)]
+    cache, ids = CountingCache(), [str(uuid4()) for _ in range(20)]
     one = process(cache)
     for number, operation_id in enumerate(ids):
         begun = progress(one, operation_id=operation_id)
@@ -281,7 +354,8 @@ async def test_many_who_come_back_at_once_are_remembered_in_few_calls(process: P
     await written(one)
     cache.calls.clear()
     other = process(cache)
-    found = await asyncio.gather(*(progress(other, operation_id=operation_id).recall() for operation_id in [*ids, "x"]))
+    asked = [progress(other, operation_id=operation_id) for operation_id in [*ids, str(uuid4())]]
+    found = await asyncio.gather(*map(recalled, asked))
     assert found == [*range(20), None]
     assert len(cache.calls) <= 4, "the first one goes alone, and the others together; holders, then positions"
 

@@ -36,6 +36,7 @@ from .sockets import Socket, opened, recognised
 FOLLOW = "subscription ($roomId: ID!, $after: String) { messages(roomId: $roomId, after: $after) { sequence cursor } }"
 
 CLOSE_SECONDS = 2.0  # how long our server waits for a close to be answered; Daphne waits for one
+MADE_ID = "5f0c1e0a-6b1d-4c7e-9d51-0b7f6f3a2c11"  # as graphql-ws makes them, once for each operation
 KNOWN = {"authorization": "Bearer whatever"}  # see ``known``
 
 
@@ -74,9 +75,11 @@ def known() -> Iterator[None]:
         yield
 
 
-async def follow(socket: Socket, after: str | None = None, payload: dict[str, str] | None = None) -> None:
+async def follow(
+    socket: Socket, after: str | None = None, payload: dict[str, str] | None = None, operation_id: str = "1"
+) -> None:
     await socket.init(payload)
-    await socket.subscribe("1", FOLLOW, roomId=encode_id("Room", 1), after=after)
+    await socket.subscribe(operation_id, FOLLOW, roomId=encode_id("Room", 1), after=after)
 
 
 async def test_it_brings_each_entry_after_the_cursor(log: FakeLog) -> None:
@@ -216,22 +219,61 @@ async def test_who_comes_back_with_the_same_operation_goes_on_after_what_was_con
     after = log_cursor(1, 0)
     async with opened(log, receipts=receipts, leave_code=1006) as socket:
         socket.signs_receipts = False
-        await follow(socket, after, KNOWN)
+        await follow(socket, after, KNOWN, MADE_ID)
         assert await sequences(socket, 3) == [1, 2, 3]
         await sign(socket, with_payload=with_payload)
         await socket.send(type="ping")
         await socket.receive()
     log.append()
     async with opened(log, receipts=receipts, leave_code=1006) as socket:
-        await follow(socket, after, KNOWN)
+        await follow(socket, after, KNOWN, MADE_ID)
         assert await sequences(socket, 1) == [4]
+
+
+async def heard_and_confirmed(socket: Socket, sequence: int) -> None:
+    """Hear all up to ``sequence``, and wait until that is confirmed."""
+    while (await sequences(socket, 1)) != [sequence]:
+        pass
+    await sign(socket)
+    await socket.send(type="ping")
+    assert (await socket.receive())["type"] == "pong"
+
+
+@pytest.mark.parametrize("operation_id", ["1", "subscription-000000000001"])
+async def test_under_an_id_that_counts_after_decides(
+    log: FakeLog, known: None, receipts: Receipts, operation_id: str
+) -> None:
+    """Apollo iOS and Python's gql number their operations, from 1 in each program and on each connection."""
+    for _ in range(2):
+        async with opened(log, receipts=receipts, leave_code=1006) as socket:
+            socket.signs_receipts = False
+            await follow(socket, log_cursor(1, 0), KNOWN, operation_id)
+            await heard_and_confirmed(socket, log.head)
+
+
+async def test_two_devices_of_one_account_that_count_alike_hear_everything(
+    log: FakeLog, known: None, receipts: Receipts
+) -> None:
+    after = log_cursor(1, 0)
+    async with opened(log, receipts=receipts, leave_code=1006) as one:
+        await follow(one, after, KNOWN)
+        assert await sequences(one, 3) == [1, 2, 3]
+    for _ in range(3):
+        log.append()
+    async with opened(log, receipts=receipts, leave_code=1006) as other:
+        other.signs_receipts = False
+        await follow(other, after, KNOWN)
+        await heard_and_confirmed(other, 6)
+    async with opened(log, receipts=receipts, leave_code=1006) as one:
+        await follow(one, after, KNOWN)
+        assert (await sequences(one, 6))[-3:] == [4, 5, 6]
 
 
 async def test_what_was_not_confirmed_comes_again(log: FakeLog, known: None, receipts: Receipts) -> None:
     for _ in range(2):
         async with opened(log, receipts=receipts, leave_code=1006) as socket:
             socket.signs_receipts = False
-            await follow(socket, log_cursor(1, 0), KNOWN)
+            await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
             assert await sequences(socket, 3) == [1, 2, 3]
 
 
@@ -241,7 +283,7 @@ async def test_who_leaves_on_purpose_begins_anew(
 ) -> None:
     for _ in range(2):
         async with opened(log, receipts=receipts, leave_code=leave_code) as socket:
-            await follow(socket, log_cursor(1, 0), KNOWN)
+            await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
             assert await sequences(socket, 3) == [1, 2, 3]
             await socket.send(type="ping")
             assert (await socket.receive())["type"] == "pong"
@@ -252,9 +294,9 @@ async def test_who_leaves_on_purpose_begins_anew(
 async def test_who_says_complete_begins_anew(log: FakeLog, known: None, receipts: Receipts) -> None:
     for _ in range(2):
         async with opened(log, receipts=receipts, leave_code=1006) as socket:
-            await follow(socket, log_cursor(1, 0), KNOWN)
+            await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
             assert await sequences(socket, 3) == [1, 2, 3]
-            await socket.send(type="complete", id="1")
+            await socket.send(type="complete", id=MADE_ID)
             await socket.send(type="ping")
             assert (await socket.receive())["type"] == "pong"
 
@@ -264,10 +306,10 @@ async def test_where_the_memory_is_gone_after_counts_and_without_it_the_sequence
     log: FakeLog, known: None, after: str | None, heard: list[int]
 ) -> None:
     async with opened(log, leave_code=1006) as socket:
-        await follow(socket, after, KNOWN)
+        await follow(socket, after, KNOWN, MADE_ID)
     log.append()
     async with opened(log, broker=(broker := FakeBroker())) as socket:
-        await follow(socket, after, KNOWN)
+        await follow(socket, after, KNOWN, MADE_ID)
         while not broker.watched:  # noqa: ASYNC110 - the start needs a thread
             await asyncio.sleep(0.001)
         log.append()
@@ -340,7 +382,7 @@ async def test_a_receipt_is_taken_at_once_where_the_server_offers_it_and_nothing
     extensions = {"salas.frames": {"write": frames.write, "listen": frames.listen}}
     async with opened(log, extensions=extensions, receipts=receipts, leave_code=1006) as socket:
         await socket.send(type="connection_init", payload=KNOWN)
-        await socket.subscribe("1", FOLLOW, roomId=encode_id("Room", 1), after=log_cursor(1, 0))
+        await socket.subscribe(MADE_ID, FOLLOW, roomId=encode_id("Room", 1), after=log_cursor(1, 0))
         (ping,) = await frames.wait_for("ping")
         assert [each["payload"]["data"]["messages"]["sequence"] for each in await frames.wait_for("next")] == [1, 2, 3]
         number = ping["payload"]["receipt"]
@@ -351,7 +393,7 @@ async def test_a_receipt_is_taken_at_once_where_the_server_offers_it_and_nothing
         assert not frames.take(pong % number), "it is not waited for any more"
     async with opened(log, receipts=receipts) as socket:
         log.append()
-        await follow(socket, log_cursor(1, 0), KNOWN)
+        await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
         assert await sequences(socket, 1) == [4]
 
 
