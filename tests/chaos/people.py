@@ -13,7 +13,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import count
 from math import inf
 from typing import Any, NoReturn, Protocol
@@ -49,6 +49,12 @@ class Ledger:
     def acknowledge(self, sent: Sent, sequence: int) -> None:
         sent.sequence, sent.seconds = sequence, time.monotonic() - sent.begun
         self.acknowledged.raise_to(self.acknowledged.value + 1)
+
+    def forget_acknowledged_but(self, kept: Collection[str | None]) -> int:
+        """Forget what was acknowledged and is not among those keys: it was lost on purpose. Return how much that is."""
+        left = [sent for sent in self.sent if not sent.is_acknowledged or sent.key in kept]
+        forgotten, self.sent = len(self.sent) - len(left), left
+        return forgotten
 
     @property
     def in_flight(self) -> list[Sent]:
@@ -187,12 +193,19 @@ class CarefulFollower:
         while True:
             message = await next_message(socket, self._keepalive)
             match message["type"]:
-                case "next" if not message["payload"].get("errors"):
-                    self._note(message["payload"]["data"]["messages"])
-                case "ping":
-                    await socket.send(json.dumps({**message, "type": "pong"}))
-                case "next" | "error" | "complete" as kind:
+                case "error" as kind:
                     raise Ended(kind)
+                case _:
+                    await self._take(socket, message)
+
+    async def _take(self, socket: websockets.ClientConnection, message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "next" if not message["payload"].get("errors"):
+                self._note(message["payload"]["data"]["messages"])
+            case "ping":
+                await socket.send(json.dumps({**message, "type": "pong"}))
+            case "next" | "complete" as kind:
+                raise Ended(kind)
 
     def _note(self, event: Event) -> None:
         self._cursor = event["cursor"]

@@ -18,6 +18,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         rooms = begin_epoch()
         self.stdout.write(
-            f"A new epoch has begun in {rooms} rooms: cursors from before it are CURSOR_INVALID. Running servers notice"
-            " within a few seconds and have their clients read the rooms again."
+            f"A new epoch has begun, in {rooms} room{'' if rooms == 1 else 's'}: older cursors are CURSOR_INVALID."
+            " Running servers notice within a few seconds and send their clients away to read the rooms again."
         )

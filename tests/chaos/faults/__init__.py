@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos.faults import calm, clients, hints, npm, postgres, redis, servers, vanishing
+from tests.chaos.faults import calm, clients, hints, histories, npm, postgres, redis, servers, vanishing
 
 ALL = (
     *calm.FAULTS,
@@ -12,5 +12,6 @@ ALL = (
     *postgres.FAULTS,
     *clients.FAULTS,
     *vanishing.FAULTS,
+    *histories.FAULTS,
     *npm.FAULTS,
 )
