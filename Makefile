@@ -18,7 +18,7 @@ READY := $(BROWSER_CODE) $(TEXTS)
 # An environment whose Python is gone, after an upgrade say, is made again.
 $(shell [ ! -e .venv ] || $(PY) -c '' 2>/dev/null || rm -f .venv/made .venv/run .venv/test .venv/check .venv/bench)
 
-.PHONY: help run build test check format schema lock chaos bench clean browser
+.PHONY: help run build test check format schema lock chaos bench clean browser pgbouncer
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -28,7 +28,7 @@ run: .venv/run $(READY) ## serve on http://127.0.0.1:8000 (PORT=… and HOST=…
 
 build: .venv/run $(READY) ## make all that a server needs, and start none
 
-test: .venv/test browser $(READY) ## run all tests: TypeScript, then Python on PostgreSQL, and beside it on SQLite
+test: .venv/test browser pgbouncer $(READY) ## run all tests: TypeScript, then Python on PostgreSQL, and beside it on SQLite
 	@$(PY) -m pytest --database=sqlite -m 'not end_to_end' -o cache_dir=.venv/sqlite_cache >.venv/sqlite.log 2>&1 & sqlite=$$!; \
 	trap 'kill $$sqlite 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	( $(call npm,run --silent test) ) && $(PY) -m pytest; status=$$?; \
@@ -65,6 +65,9 @@ clean: ## remove what was built and installed; databases, keys and settings stay
 
 browser: .venv/test
 	@$(PY) -m tests.services.chromium
+
+pgbouncer: .venv/test browser
+	@$(PY) -m tests.services.pgbouncer
 
 # Locks: uv writes them, pip and uv install them. UPGRADE=--upgrade takes newer versions.
 LOCK = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -126,6 +127,14 @@ TEMPLATES = [
 ]
 
 
+def transaction_limits(asked: str) -> dict[str, str]:
+    """PostgreSQL's limits for each transaction; what the URL's ``options`` of libpq say of them counts instead."""
+    limits = {"lock_timeout": "5s", "statement_timeout": str(int(LIMITS.statement_seconds * 1000))}
+    for name, value in re.findall(r"(?:-c *|--)((?:lock|statement)[_-]timeout) *= *(\S+)", asked):
+        limits[name.replace("-", "_")] = value
+    return limits
+
+
 def database() -> dict[str, Any]:
     """The one database, with what each engine needs to keep the promise."""
     parsed: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
@@ -141,9 +150,9 @@ def database() -> dict[str, Any]:
         # A pool that cannot connect waits longer from try to try; after five seconds whoever asks next begins anew.
         pool_size = env.int("DATABASE_POOL_SIZE", default=16)
         options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10, "reconnect_timeout": 5}
-        milliseconds = int(LIMITS.statement_seconds * 1000)
-        asked = options.get("options", "")  # of libpq, by the URL: what is said last counts
-        options["options"] = f"-c lock_timeout=5s -c statement_timeout={milliseconds} {asked}".strip()
+        options["limits"] = transaction_limits(options.get("options", ""))
+        parsed["ENGINE"] = "rooms.postgres"
+        parsed["DISABLE_SERVER_SIDE_CURSORS"] = True  # PgBouncer may give each FETCH another session
         parsed["CONN_HEALTH_CHECKS"] = True  # after a restart of PostgreSQL the pool's connections are dead
     return parsed
 

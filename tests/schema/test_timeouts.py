@@ -19,6 +19,7 @@ from pytest_django import Settings
 from config.limits import Limits
 from config.settings import database
 from rooms import selectors
+from rooms.postgres.base import cursor_with
 from schema.ids import encode_id
 
 from .api import Api
@@ -26,7 +27,7 @@ from .sockets import opened
 from .test_middleware import ask
 
 QUERY = '{ room(slug: "x") { id } }'
-CONNECTING = {"host", "port", "user", "password", "dbname", "options"}
+CONNECTING = {"host", "port", "user", "password", "dbname", "cursor_factory"}
 MUTATION = f'mutation {{ leaveRoom(input: {{ roomId: "{encode_id("Room", 1)}" }}) {{ room {{ id }} }} }}'
 SUBSCRIPTION = f'subscription {{ messages(roomId: "{encode_id("Room", 1)}") {{ sequence }} }}'
 
@@ -89,8 +90,8 @@ def test_postgresql_cancels_a_statement_that_is_too_slow_and_no_other() -> None:
         assert "statement_timeout" not in str(database())
         return
     with patch("config.settings.LIMITS", replace(Limits(), statement_seconds=0.2)):
-        options = database()["OPTIONS"]["options"]
-    parameters = {**connection.get_connection_params(), "options": options}
+        limits = database()["OPTIONS"]["limits"]
+    parameters = {**connection.get_connection_params(), "cursor_factory": cursor_with(limits)}
     with psycopg.connect(**{name: value for name, value in parameters.items() if name in CONNECTING}) as own:
         own.execute("SELECT pg_sleep(0.01)")
         with pytest.raises(QueryCanceled):
@@ -103,4 +104,4 @@ def test_postgresql_is_told_of_the_limit(seconds: float, milliseconds: int) -> N
         patch.dict(os.environ, {"DATABASE_URL": "postgres://salas@db.example/salas"}),
         patch("config.settings.LIMITS", replace(Limits(), statement_seconds=seconds)),
     ):
-        assert f"-c statement_timeout={milliseconds}" in database()["OPTIONS"]["options"]
+        assert database()["OPTIONS"]["limits"]["statement_timeout"] == str(milliseconds)

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+from tests.services.packages import attempt, install_package
 from tests.services.service import ServiceError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-INSTALL_SECONDS = 300
 MENDING = (
     "no Chromium for the tests: `sudo apt-get install chromium` (Debian), `sudo dnf install chromium` (Fedora) or "
     "`.venv/bin/playwright install --with-deps chromium` brings one; CHROMIUM=/path/to/it names one"
@@ -61,25 +61,7 @@ def install() -> None:
     """Try what needs no question: Playwright's download, then Debian's package where we are root."""
     if attempt([sys.executable, "-m", "playwright", "install", "chromium"]) and runs(playwrights_own()):
         return
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        attempt(["apt-get", "update", "-qq"])
-        attempt(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"])
-
-
-def attempt(command: list[str]) -> bool:
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=environment,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    install_package("chromium")
 
 
 def main() -> int:
