@@ -27,7 +27,7 @@ from . import selectors, services
 from .batches import Batches
 from .identity import Viewer
 from .sending import Addressed, Changed, Send, send_messages, send_where_free
-from .threads import in_database
+from .threads import enter_lane, in_database
 
 MAX_BATCH = 100
 LINGER_SECONDS = 0.003  # about what a batch takes
@@ -130,6 +130,7 @@ def _heed(answer: ToCome) -> None:
 
 
 async def _in_room(room_id: int, sends: Sequence[Send]) -> Sequence[Changed | Exception]:
+    enter_lane(f"room {room_id}")  # it waits for a lock, for which the process's own work must not wait
     return await in_database(send_messages, room_id=room_id, sends=sends)
 
 

@@ -1,6 +1,7 @@
 """The hub: everything that this process follows, each room through one feed.
 
 Concurrency: one event loop. One task listens for hints, one polls, and each followed room has one that runs its feed.
+Each has a context of its own, so that none is done as the viewer that happened to come first.
 Lifecycle: the tasks start with ``start``, the first follower at the latest; a feed lives from its first follower to
 its last; ``close`` ends all of it.
 Invariants: a room has at most one feed, and has one exactly while somebody follows it. Followers of one feed follow one
@@ -15,6 +16,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from contextvars import Context
 from typing import Protocol
 
 from .feed import TAIL_CAPACITY, Entry, Feed, Follower, Head, Log, LogReplaced
@@ -176,7 +178,7 @@ class Hub:
         feed = Feed(
             room_id, self._log, head.sequence, head.access_version, capacity=self._tail_capacity, epoch=head.epoch
         )
-        followed = self._rooms[room_id] = _Followed(feed, asyncio.create_task(feed.run()))
+        followed = self._rooms[room_id] = _Followed(feed, asyncio.create_task(feed.run(), context=Context()))
         self._broker.watch(room_id)
         return followed
 
@@ -188,7 +190,9 @@ class Hub:
     def start(self) -> None:
         """Begin to hear, if that has not begun. To be called on the loop."""
         if not self._tasks:
-            self._tasks = [asyncio.create_task(work) for work in (self._broker.listen(self.hint), self._poll())]
+            self._tasks = [
+                asyncio.create_task(work, context=Context()) for work in (self._broker.listen(self.hint), self._poll())
+            ]
 
     async def _poll(self) -> None:
         while True:

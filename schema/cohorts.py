@@ -19,6 +19,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import Any, Protocol
 
 from rooms.feed import Entry, Feed
@@ -112,7 +113,17 @@ class Member:
     ``fail`` is called with what reading the log raised; then it has ended.
     """
 
-    __slots__ = ("_cohort", "_cursor", "_fail", "_flow", "_has_left", "_operation_id", "_prefix", "_replaying")
+    __slots__ = (
+        "_cohort",
+        "_context",
+        "_cursor",
+        "_fail",
+        "_flow",
+        "_has_left",
+        "_operation_id",
+        "_prefix",
+        "_replaying",
+    )
 
     def __init__(
         self,
@@ -124,6 +135,7 @@ class Member:
         fail: Callable[[Exception], None],
     ) -> None:
         self._cohort = cohort
+        self._context = copy_context()  # what it reads of the log is for its own viewer, whatever made it read on
         self._flow = flow
         self._operation_id = operation_id
         self._prefix = prefix
@@ -159,7 +171,7 @@ class Member:
         elif self._cursor >= self._cohort.feed.tail.head:
             self._cohort.wait(self)
         else:
-            self._replaying = asyncio.create_task(self._replay())
+            self._replaying = asyncio.create_task(self._replay(), context=self._context)
 
     def _take(self, text: bytes, texts: list[bytes]) -> None:
         message = b"%b%b}" % (self._prefix, text)

@@ -17,9 +17,10 @@ from rooms.models import Room
 from rooms.provider import is_jwt, viewers_by_jwt
 from rooms.selectors import Standing, standings
 from rooms.sessions import is_session_key, viewers_by_session_key
-from rooms.threads import in_database
+from rooms.threads import enter_lane, in_database
 from rooms.tokens import viewers_by_token
 
+from .addresses import network_of
 from .beginnings import Beginnings
 from .receipts import Progress
 from .tracing import note_viewer
@@ -39,8 +40,9 @@ class Context:
     """``remember`` keeps who somebody has become for the requests to come, ``forget`` ends the session that there may
     be. Both are called where the database may be used.
 
-    ``address`` is the client's IP address, if there is one. ``on_lost`` ends the operation, a subscription, with the
-    refusal of what it follows. ``document`` is what runs, and ``cost`` what it was found to ask for.
+    The task that makes it serves the operation: what that task asks of the database waits in the viewer's lane from
+    then on. ``address`` is the client's IP address, if there is one. ``on_lost`` ends the operation, a subscription,
+    with the refusal of what it follows. ``document`` is what runs, and ``cost`` what it was found to ask for.
     """
 
     viewer: Viewer
@@ -56,6 +58,7 @@ class Context:
 
     def __post_init__(self) -> None:
         note_viewer(self.viewer.key)
+        enter_lane(lane_of(self.viewer, self.address))
 
     @cached_property
     def standings(self) -> DataLoader[Room, Standing]:
@@ -74,6 +77,11 @@ class Context:
     async def _load_standings(self, rooms: list[Room]) -> list[Standing]:
         found = await in_database(standings, self.viewer, rooms)
         return [found[room.pk] for room in rooms]
+
+
+def lane_of(viewer: Viewer, address: str | None) -> str:
+    """Whose turn it is for the database's threads: the viewer's, or of all the anonymous of one network."""
+    return viewer.key or f"address {network_of(address) if address else 'unknown'}"
 
 
 Info = StrawberryInfo[Context, Any]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from datetime import datetime
 from itertools import islice
 from typing import Protocol
@@ -70,7 +71,7 @@ class OpenSockets:
     def enter(self, key: str, socket: Present) -> None:
         self._by_key.setdefault(key, set()).add(socket)
         if not self._tasks:
-            self._tasks = [asyncio.create_task(work) for work in (self._look(), self._sweep())]
+            self._tasks = [asyncio.create_task(work, context=Context()) for work in (self._look(), self._sweep())]
 
     def leave(self, key: str, socket: Present) -> None:
         self._by_key[key].discard(socket)

@@ -26,9 +26,9 @@ def database_at_rest(request: pytest.FixtureRequest, _django_db_marker: None) ->
     though nobody waits for it any more."""
     yield
     if request.node.get_closest_marker("django_db"):
-        for pool in (threads._pool, threads._hashing_pool, threads._reading_pool):
-            all_of_them = Barrier(pool._max_workers)
-            for waiting in [pool.submit(all_of_them.wait, REST_SECONDS) for _ in range(pool._max_workers)]:
+        for pool in threads.POOLS:
+            all_of_them = Barrier(pool.size)
+            for waiting in [pool.executor.submit(all_of_them.wait, REST_SECONDS) for _ in range(pool.size)]:
                 waiting.result()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.cookies import SimpleCookie
 from typing import Any
 from unittest.mock import patch
@@ -91,7 +91,9 @@ async def answered(scope: dict[str, Any], body: bytes) -> list[Any]:
 
 @contextmanager
 def database_work_by(executor: Executor) -> Iterator[None]:
-    with patch.multiple(threads, _pool=executor, _hashing_pool=executor, _reading_pool=executor):
+    with ExitStack() as stack:
+        for pool in threads.POOLS:
+            stack.enter_context(patch.object(pool, "executor", executor))
         yield
 
 
