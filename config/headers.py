@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-GRAPHIQL_PATH = "/graphql/"
+from schema.paths import SPELLINGS
 
 DIRECTIVES = {
     "default-src": "'none'",
@@ -59,7 +59,7 @@ PERMISSIONS = ", ".join(f"{feature}=()" for feature in UNUSED_FEATURES)
 
 def told(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Return ``response`` with the headers."""
-    response["Content-Security-Policy"] = GRAPHIQL_POLICY if request.path == GRAPHIQL_PATH else POLICY
+    response["Content-Security-Policy"] = GRAPHIQL_POLICY if request.path_info in SPELLINGS else POLICY
     response["Permissions-Policy"] = PERMISSIONS
     response["Cross-Origin-Resource-Policy"] = "same-origin"
     return response

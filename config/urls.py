@@ -7,6 +7,8 @@ from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView, TemplateView
 
+from schema.paths import GRAPHQL
+
 page = TemplateView.as_view(template_name="page.html")
 
 favicon = RedirectView.as_view(url=static("salas/favicon.svg"))
@@ -15,7 +17,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="enter")),
     path("entrar/", page, name="enter"),
     path("salas/<slug:slug>/", page, name="room"),
-    path("graphql/", TemplateView.as_view(template_name="graphiql.html"), name="graphql"),
+    path(GRAPHQL.lstrip("/"), TemplateView.as_view(template_name="graphiql.html"), name="graphql"),
     path("admin/", admin.site.urls),
     path("favicon.ico", favicon),  # the admin's pages name none
 ]

@@ -18,8 +18,8 @@ from django.utils.log import log_response
 from .http import answer, wants_page
 from .inline import within_middleware
 from .middleware import Application, Headers, Receive, Refused, Send, told_once
+from .paths import is_graphql
 
-PATH = "/graphql/"
 FOR_PAGES = {  # and for files: they have nothing to say to programs
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -36,7 +36,7 @@ def graphql_beside(pages: Application, middleware: Sequence[str]) -> Application
     served = within_middleware(answer, [name for name in middleware if name not in FOR_PAGES])
 
     async def serve(scope: Any, receive: Receive, send: Send) -> None:
-        if scope["path"].removeprefix(scope.get("root_path", "")) != PATH:
+        if not is_graphql(scope):
             return await pages(scope, receive, send)
         body: bytes = (await receive())["body"]
         request = _request(scope, body)
@@ -51,8 +51,8 @@ def graphql_beside(pages: Application, middleware: Sequence[str]) -> Application
 def _request(scope: Any, body: bytes) -> ASGIRequest:
     try:
         return ASGIRequest(scope, BytesIO(body))
-    except UnicodeDecodeError as error:  # of the query
-        raise Refused(HTTPStatus.BAD_REQUEST) from error
+    except UnicodeDecodeError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "The query string must be ASCII: write it percent-encoded.") from error
 
 
 async def _send(response: Any, request: ASGIRequest, send: Send) -> None:

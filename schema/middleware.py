@@ -16,6 +16,8 @@ from typing import Any
 from django.conf import settings
 
 from .errors import masked
+from .headers import Contradiction
+from .paths import GRAPHQL, is_below_graphql, spelled
 from .tracing import begin_request, current_request_id, traced
 
 logger = logging.getLogger(__name__)
@@ -27,16 +29,22 @@ Application = Callable[[Any, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 429: "RATE_LIMITED"}
+MESSAGES = {
+    400: "The request was refused: is its Host one of the server's ALLOWED_HOSTS, and are its cookies as they were set?",
+    403: "The request was refused: it does not show that it comes from a page of this site.",
+    404: f"There is nothing at this address: GraphQL is at {GRAPHQL}.",
+}
 HEADER = b"x-request-id"
 OF_THE_BODY = (b"content-type", b"content-length", b"content-encoding")
 
 
 class Refused(Exception):
-    """The request is answered with this status, and Django never hears of it."""
+    """The request is answered with this status, and Django never hears of it. ``message`` says why, and what to do."""
 
-    def __init__(self, status: HTTPStatus) -> None:
-        super().__init__(status)
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(status, message)
         self.status = status
+        self.message = message
 
 
 class Left(Exception):
@@ -47,7 +55,7 @@ def around(application: Application) -> Application:
     """``application`` for HTTP, with all that this module does."""
 
     async def serve(scope: Any, receive: Receive, send: Send) -> None:
-        answer = Answer(scope, send)
+        answer = Answer(spelled(scope), send)
         if answer.is_graphql:
             with traced("HTTP") as trace:
                 await answer_with(application, answer, scope, receive)
@@ -63,7 +71,9 @@ async def answer_with(application: Application, answer: Answer, scope: Any, rece
     try:
         await application(scope, told_once(await body_of(scope, receive)), answer.send)
     except Refused as refused:
-        await answer.refuse(refused.status)
+        await answer.refuse(refused.status, refused.message)
+    except Contradiction as contradiction:
+        await answer.refuse(HTTPStatus.BAD_REQUEST, contradiction.message)
     except Left:
         return
     except Exception:
@@ -80,7 +90,8 @@ async def body_of(scope: Any, receive: Receive) -> bytes:
         async with asyncio.timeout(settings.LIMITS.body_seconds or None):
             return await _read(receive)
     except TimeoutError:
-        raise Refused(HTTPStatus.REQUEST_TIMEOUT) from None
+        message = f"The body did not arrive within {settings.LIMITS.body_seconds:g} seconds: send it again."
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, message) from None
 
 
 async def _read(receive: Receive) -> bytes:
@@ -99,14 +110,15 @@ def _require_length(headers: Headers) -> None:
     """RFC 9110, section 8.6."""
     lengths = {value for name, value in headers if name == b"content-length"}
     if len(lengths) > 1 or not all(value.isdigit() for value in lengths):
-        raise Refused(HTTPStatus.BAD_REQUEST)
+        raise Refused(HTTPStatus.BAD_REQUEST, "Content-Length must be one number: that of the body's bytes.")
     for value in lengths:
         _require_small(10**18 if len(value) > 18 else int(value))
 
 
 def _require_small(size: int) -> None:
     if 0 < settings.LIMITS.body_bytes < size:
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        message = f"A body has at most {settings.LIMITS.body_bytes} bytes: ask for less at once."
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
 
 
 def told_once(body: bytes) -> Receive:
@@ -134,8 +146,7 @@ class Answer:
 
     def __init__(self, scope: Any, send: Send) -> None:
         self._send = send
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        self.is_graphql = path == "/graphql" or path.startswith("/graphql/")
+        self.is_graphql = is_below_graphql(scope)
         self._replaced = False
         self.status = 0
 
@@ -151,13 +162,13 @@ class Answer:
             await self._send(event)
         return None
 
-    async def refuse(self, status: HTTPStatus) -> None:
+    async def refuse(self, status: HTTPStatus, message: str = "") -> None:
         """Say what was never Django's to answer, in JSON at every address."""
         self.status = int(status)
-        await self._say(status, [])
+        await self._say(status, [], message)
 
-    async def _say(self, status: int, headers: Headers) -> None:
-        body = json.dumps({"errors": [error_of(status)]}, separators=(",", ":")).encode()
+    async def _say(self, status: int, headers: Headers, message: str = "") -> None:
+        body = json.dumps({"errors": [error_of(status, message)]}, separators=(",", ":")).encode()
         own = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self._send({"type": "http.response.start", "status": int(status), "headers": self._own([*headers, *own])})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
@@ -171,8 +182,9 @@ class Answer:
         return [*(it for it in headers if it[0] not in names), *own]
 
 
-def error_of(status: int) -> dict[str, Any]:
+def error_of(status: int, message: str = "") -> dict[str, Any]:
     """The one error of an answer that nobody wrote for GraphQL."""
     if status >= 500:
         return masked()
-    return {"message": HTTPStatus(status).phrase, "extensions": {"code": CODES.get(status, "BAD_USER_INPUT")}}
+    said = message or MESSAGES.get(status) or f"{HTTPStatus(status).phrase}."
+    return {"message": said, "extensions": {"code": CODES.get(status, "BAD_USER_INPUT")}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -17,17 +19,29 @@ def is_allowed_host(host: str) -> bool:
 
 def is_trusted_origin(origin: str, host: str) -> bool:
     """Whether ``origin`` (RFC 6454, section 7) is this very ``host``, or listed in the settings."""
-    listed = {*settings.CORS_ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS}
-    return origin in listed or _is_of_host(origin, host)
-
-
-def _is_of_host(origin: str, host: str) -> bool:
-    try:
-        of_origin, of_host = urlsplit(origin), urlsplit(f"{urlsplit(origin).scheme}://{host}")
-        port, default = of_origin.port, DEFAULT_PORTS.get(of_origin.scheme)
-        return bool(of_origin.hostname) and (of_origin.hostname, port or default) == (
-            of_host.hostname,
-            of_host.port or default,
-        )
-    except ValueError:
+    asked = _parts(origin)
+    if asked is None:
         return False
+    listed = map(_parts, (*settings.CORS_ALLOWED_ORIGINS, *settings.CSRF_TRUSTED_ORIGINS))
+    return asked in listed or asked == _parts(f"{asked.scheme}://{host}")
+
+
+class _Parts(NamedTuple):
+    """An origin in its one normal form."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+
+@lru_cache(maxsize=256)
+def _parts(origin: str) -> _Parts | None:
+    """None for what is no origin: ``null``, nonsense."""
+    try:
+        found = urlsplit(origin.strip().lower())
+        port = found.port or DEFAULT_PORTS.get(found.scheme)
+    except ValueError:
+        return None
+    if not found.scheme or not found.hostname or found.path.strip("/") or found.query or found.username is not None:
+        return None
+    return _Parts(found.scheme, found.hostname.rstrip("."), port)

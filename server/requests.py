@@ -108,6 +108,13 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
 
     _received_bytes = 0
 
+    def process(self) -> Any:
+        """Daphne joins the lines of a handshake's header with commas, which cookies cannot stand (RFC 9113, 8.2.3)."""
+        cookies = self.requestHeaders.getRawHeaders(b"cookie", [])
+        if len(cookies) > 1:
+            self.requestHeaders.setRawHeaders(b"cookie", [b"; ".join(cookies)])
+        return super().process()
+
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         self._received_bytes += len(data)
         if self.channel is not None and self.channel.takes(self._received_bytes):

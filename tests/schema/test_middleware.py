@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 JSON_BODY = {"content-type": "application/json"}
 QUERY = b'{"query": "{ __typename }"}'
+NEEDS_VIEWER = b'{"query": "{ viewer { isGuest } }"}'
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ async def ask(
     application: Any = http_application,
     then: dict[str, Any] | None = None,
     query_string: bytes = b"",
+    more_headers: Iterable[tuple[str, str]] = (),
+    client: str | None = None,
 ) -> Answer:
     """Send a request as a server hands it on, its body in pieces, and ``then`` what comes after them."""
     pieces = [{"type": "http.request", "body": piece, "more_body": True} for piece in body]
@@ -63,7 +66,8 @@ async def ask(
         "method": method,
         "path": path,
         "query_string": query_string,
-        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in [*given.items(), *more_headers]],
+        "client": (client, 1) if client else None,
     }
     await asyncio.wait_for(application(scope, receive, send), 10)
     if not sent:
@@ -170,8 +174,8 @@ async def test_a_length_that_is_none(length: str) -> None:
         ({"method": "OPTIONS"}, 405),
         ({"method": "BREW"}, 405),
         ({"method": "TRACE"}, 405),
-        ({"headers": {"cookie": "sessionid=" + "é" * 20}}, 403),
-        ({"headers": {"cookie": "sessionid=x", "origin": "http://[", "referer": "http://["}}, 403),
+        ({"headers": {"cookie": "sessionid=" + "é" * 20}, "body": [NEEDS_VIEWER]}, 403),
+        ({"headers": {"cookie": "sessionid=x", "origin": "http://[", "referer": "http://["}, "body": [NEEDS_VIEWER]}, 403),
     ],
     ids=str,
 )
