@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 
 from django.contrib.auth.models import User
 from django.utils.crypto import constant_time_compare
 
+from .exceptions import Forbidden, Refusal, Unauthenticated
 from .models import Guest
+
+
+class Flaw(Enum):
+    """What is wrong with the credentials that a client has shown."""
+
+    TOKEN = "The bearer token is not in force: log in or join again, or send none."
+    SITE = "A session counts only with its site's own Origin header or with Django's CSRF token."
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,7 @@ class Viewer:
 
     ``token`` is the bearer token of ours by which they were known, ``ends_at`` when that by which they were known ends
     by itself, if it does; ``is_foreign`` whether that is a token of the operator's provider, which we cannot end.
+    ``flaw`` is why the credentials that were shown do not count: the viewer is unknown then, and may do what needs none.
     """
 
     user: User | None = None
@@ -24,6 +34,7 @@ class Viewer:
     token: str | None = None
     ends_at: datetime | None = None
     is_foreign: bool = False
+    flaw: Flaw | None = None
 
     @property
     def is_authenticated(self) -> bool:
@@ -64,7 +75,37 @@ class Operator(Viewer):
 
 
 NOBODY = Viewer()
+NOT_IN_FORCE = Viewer(flaw=Flaw.TOKEN)
+OF_ANOTHER_SITE = Viewer(flaw=Flaw.SITE)
 OPERATOR = Operator()
+
+
+class Flawed(Refusal):
+    """What needs a viewer is refused, since the credentials that were shown do not count."""
+
+
+class TokenNotInForce(Flawed, Unauthenticated):
+    default_message = Flaw.TOKEN.value
+
+
+class SessionOfAnotherSite(Flawed, Forbidden):
+    default_message = Flaw.SITE.value
+
+
+def flaw_refused(viewer: Viewer) -> Flawed | None:
+    """How what needs a viewer is refused where credentials were shown that do not count; None where that is not so."""
+    match viewer.flaw:
+        case Flaw.TOKEN:
+            return TokenNotInForce()
+        case Flaw.SITE:
+            return SessionOfAnotherSite()
+    return None
+
+
+def require_sound(viewer: Viewer) -> None:
+    """Raises Flawed: an answer for an unknown viewer would mislead a client that believes to be known."""
+    if refusal := flaw_refused(viewer):
+        raise refusal
 
 
 def as_of_now(viewer: Viewer) -> Viewer:

@@ -14,7 +14,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from .epochs import require_epoch
 from .exceptions import Banned, CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
-from .identity import Viewer, as_of_now
+from .identity import Viewer, as_of_now, flaw_refused
 from .inputs import is_slug, search_words
 from .models import FIRST_EPOCH, Ban, Member, Message, Room, RoomAccess
 from .paging import Slice, Span, slice_of
@@ -145,7 +145,7 @@ def require_readable(viewer: Viewer, found: Standing) -> None:
 
 def turned_away(viewer: Viewer, message: str) -> Refusal:
     """For whoever may know of something and not do this to it."""
-    return Forbidden(message) if viewer.is_authenticated else Unauthenticated()
+    return Forbidden(message) if viewer.is_authenticated else flaw_refused(viewer) or Unauthenticated()
 
 
 def require_member(viewer: Viewer, found: Standing) -> Member:

@@ -8,6 +8,7 @@ import strawberry
 
 from rooms import accounts
 from rooms.accounts import LoggedIn
+from rooms.identity import Flaw, require_sound
 from rooms.threads import in_database, in_hashing
 
 from .context import Context, Info
@@ -64,5 +65,8 @@ def _log_in(context: Context, input: LoginInput) -> LoggedIn:
 
 
 def _log_out(context: Context, everywhere: bool) -> None:
+    """A token that is not in force has ended already, as was asked; whose the others are it does not show."""
+    if everywhere or context.viewer.flaw is not Flaw.TOKEN:
+        require_sound(context.viewer)
     accounts.log_out(viewer=context.viewer, everywhere=everywhere)
     context.become_nobody()

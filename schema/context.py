@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
-from rooms.exceptions import Unauthenticated
 from rooms.hub import Hub
-from rooms.identity import NOBODY, Viewer
+from rooms.identity import NOBODY, NOT_IN_FORCE, Viewer
 from rooms.models import Room
 from rooms.provider import is_jwt, viewers_by_jwt
 from rooms.selectors import Standing, standings
@@ -27,8 +26,6 @@ from .tracing import note_viewer
 
 if TYPE_CHECKING:
     from .documents import Document
-
-NOT_VALID = "The bearer token is not valid."
 
 
 def _cannot_lose(_refusal: Exception) -> None:
@@ -89,51 +86,33 @@ Info = StrawberryInfo[Context, Any]
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a client has shown: the key in its session cookie, where that counts, and its authorization."""
+    """What a client has shown: the key in its session cookie, where that counts, and its bearer token.
+
+    Where there is a token, in force or not, the session does not count. ``credentials.bearer_in`` says what is one.
+    """
 
     session_key: str | None
     authorization: str | None
 
 
-def authenticate(shown: Credentials) -> Viewer:
-    """Return who sends ``Authorization: Bearer …`` or, without it, whose session it is. Raises as ``in_force``."""
-    return in_force(shown, authenticate_all([shown])[0])
-
-
-def in_force(shown: Credentials, viewer: Viewer) -> Viewer:
-    """The ``viewer`` that was found by what was ``shown``.
-
-    Raises Unauthenticated for an authorization that is not a bearer token in force (RFC 6750, section 2.1).
-    """
-    if shown.authorization is not None and not viewer.is_authenticated:
-        raise Unauthenticated("The bearer token is not valid.")
-    return viewer
-
-
 def authenticate_all(shown: Sequence[Credentials]) -> list[Viewer]:
     """Find out who each is, over whatever transport, in a few queries.
 
-    NOBODY also for an authorization that is not in force.
+    NOBODY without credentials and for a session that is not in force; NOT_IN_FORCE for a token that is not.
     """
-    by_bearer = _viewers_by_bearer({token_in(each.authorization) for each in shown if each.authorization is not None})
+    by_bearer = _viewers_by_bearer({each.authorization for each in shown if each.authorization is not None})
     by_session = viewers_by_session_key(
         {each.session_key for each in shown if each.authorization is None and is_session_key(each.session_key)}
     )
     return [
         by_session.get(each.session_key or "", NOBODY)
         if each.authorization is None
-        else by_bearer.get(token_in(each.authorization), NOBODY)
+        else by_bearer.get(each.authorization, NOT_IN_FORCE)
         for each in shown
     ]
 
 
-def token_in(authorization: str | None) -> str:
-    """The bearer token that this is; empty, which no token is, for anything else."""
-    scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
 def _viewers_by_bearer(given: Collection[str]) -> dict[str, Viewer]:
     jwts = {token for token in given if is_jwt(token)}
-    ours = {token for token in given if token and token not in jwts}
+    ours = {token for token in given if token not in jwts}
     return (viewers_by_token(ours) if ours else {}) | (viewers_by_jwt(jwts) if jwts else {})

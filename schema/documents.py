@@ -6,7 +6,7 @@ Clients send the same few texts again and again, so what was found out about one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
@@ -94,6 +97,12 @@ class Document:
         found = validate_document(self.schema, self.parsed, tuple(specified_rules))
         self.is_valid = not found
         return found
+
+    @cached_property
+    def root_fields(self) -> frozenset[str]:
+        """The names of the fields that the operation asks of its root type. To be called once it was found valid."""
+        fragments = {it.name.value: it for it in self.parsed.definitions if isinstance(it, FragmentDefinitionNode)}
+        return frozenset(_field_names(self.operation, fragments))
 
     def switches(self, coerced: Mapping[str, Any]) -> Switches:
         """What variables, coerced, say of what is selected."""
@@ -176,6 +185,15 @@ def parsed_document(text: str) -> DocumentNode:
         if not error.message.endswith(UNBOUNDED):
             raise
         raise QueryTooComplex(error.message.removeprefix("Syntax Error: ").removesuffix(f" {UNBOUNDED}")) from error
+
+
+def _field_names(node: Any, fragments: Mapping[str, FragmentDefinitionNode]) -> Iterator[str]:
+    """Those that ``node`` selects, directly or by fragments."""
+    for it in node.selection_set.selections:
+        if isinstance(it, FieldNode):
+            yield it.name.value
+        else:
+            yield from _field_names(fragments[it.name.value] if isinstance(it, FragmentSpreadNode) else it, fragments)
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -18,14 +18,16 @@ from django.middleware.csrf import CsrfViewMiddleware
 from graphql import OperationType
 
 from rooms.exceptions import BadUserInput, Forbidden, OperationTimeout, Refusal, Unauthenticated
-from rooms.identity import Viewer
+from rooms.identity import OF_ANOTHER_SITE, Flaw, Flawed, Viewer
 from rooms.sessions import GUEST_IN_SESSION, keep_in_session, session_of
 
 from .addresses import address_of
 from .context import Context, Credentials
+from .credentials import bearer_in
 from .documents import Document, NotServedHere
 from .errors import masked, presented, refusal_in, refusal_presented
 from .identities import Identities
+from .media_types import is_utf8, names, preferred
 from .operations import Result, Written, answered, is_request_error, prepared
 from .origins import is_trusted_origin
 from .requests import OperationRequest, json_object, operation_request
@@ -44,6 +46,8 @@ ALLOW_HEADER = "GET, POST"
 PARAMETERS_OF_OBJECTS = ("variables", "extensions")
 authenticate = Identities().viewer_of
 STATUS: dict[type[Refusal], int] = {Unauthenticated: 401, Forbidden: 403, OperationTimeout: 503}
+CHALLENGE = "WWW-Authenticate"
+CHALLENGES = {Flaw.TOKEN: 'Bearer error="invalid_token"'}  # RFC 6750, section 3.1; not only with 401: RFC 9110, 11.6.1
 
 
 class Unservable(BadUserInput):
@@ -56,13 +60,17 @@ class Unservable(BadUserInput):
 
 async def answer(request: HttpRequest) -> HttpResponse:
     """Answer a request that is there as a whole. Never raises but on cancellation."""
-    media_type = preferred_type(request.headers.get("Accept", "*/*"))
+    media_type = preferred(request.headers.get("Accept", ""), MEDIA_TYPES)
     try:
         _require_servable(request, media_type)
         asked = _request_of(request)
-        _require_own_site(request)
-        result = await _result(asked, await _context(request), request.method or "")
-        return _response(_payload(result), _status(result, media_type), media_type)
+        context = await _context(request)
+        flaw = context.viewer.flaw
+        result = await _result(asked, context, request.method or "")
+        response = _response(_payload(result), _status(result, media_type), media_type)
+        if flaw in CHALLENGES:
+            response[CHALLENGE] = CHALLENGES[flaw]
+        return response
     except Refusal as refusal:
         return _refused(refusal, media_type)
     except RequestDataTooBig:
@@ -74,17 +82,9 @@ async def answer(request: HttpRequest) -> HttpResponse:
         return _response({"errors": [masked()]}, 500, media_type)
 
 
-@lru_cache(maxsize=64)
-def preferred_type(accept: str) -> str | None:
-    """Which of the media types to answer in (RFC 9110, section 12.5.1), None for neither, by Django's reading."""
-    asked = HttpRequest()
-    asked.META["HTTP_ACCEPT"] = accept
-    return asked.get_preferred_type(MEDIA_TYPES)
-
-
 def wants_page(request: HttpRequest) -> bool:
     """Whether this is a browser that was led to the address, which finds GraphiQL there."""
-    if request.method != "GET" or "text/html" not in request.headers.get("Accept", ""):
+    if request.method != "GET" or not names(request.headers.get("Accept", ""), "text/html"):
         return False
     try:
         return "query" not in request.GET
@@ -99,10 +99,17 @@ def _require_servable(request: HttpRequest, media_type: str | None) -> None:
     if request.method not in ALLOWED:
         raise Unservable(405, "method", "GraphQL is asked by POST, or by GET; browsers find GraphiQL here.")
     if media_type is None:
-        raise Unservable(406, "Accept", f"Answers are {GRAPHQL_RESPONSE} or {JSON}.")
-    charset = (request.content_params or {}).get("charset", "utf-8").lower()
-    if request.method == "POST" and (request.content_type != JSON or charset not in ("utf-8", "utf8")):
-        raise Unservable(415, "Content-Type", f"The body must be {JSON} in UTF-8.")
+        raise Unservable(406, "Accept", f"Answers are {GRAPHQL_RESPONSE} or {JSON}: accept one of them.")
+    if request.method == "POST":
+        _require_json(request)
+
+
+def _require_json(request: HttpRequest) -> None:
+    charset = (request.content_params or {}).get("charset", "")
+    if request.content_type != JSON or not is_utf8(charset):
+        raise Unservable(415, "Content-Type", f"The body must be {JSON} in UTF-8, and Content-Type say so.")
+    if request.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
+        raise Unservable(415, "Content-Encoding", "The body must not be compressed: send it as it is.")
 
 
 def _request_of(request: HttpRequest) -> OperationRequest:
@@ -122,16 +129,21 @@ def _parameter(name: str, value: Any) -> Any:
         raise BadUserInput(name, f"`{name}` must be a JSON object: {error}") from error
 
 
-def _require_own_site(request: HttpRequest) -> None:
-    """Raises Forbidden where another site may be using the browser's session."""
-    if "Authorization" in request.headers or settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        return
+def _is_own_site(request: HttpRequest, *, is_used: bool) -> bool:
+    """Whether the request shows that no other site may be using the browser's session.
+
+    Where that is not used an Origin alone shows it: Django writes a line into the log for each token that is missing.
+    """
+    if _is_of_trusted_origin(request):
+        return True
+    if not is_used:
+        return False
+    return _is_same_origin_get(request) if request.method == "GET" else _has_csrf_token(request)
+
+
+def _is_of_trusted_origin(request: HttpRequest) -> bool:
     origin = request.headers.get("Origin")
-    if origin is not None and is_trusted_origin(origin, request.get_host()):
-        return
-    if _is_same_origin_get(request) if request.method == "GET" else _has_csrf_token(request):
-        return
-    raise Forbidden("A session counts only with its site's own Origin header or with Django's CSRF token.")
+    return origin is not None and is_trusted_origin(origin, request.get_host())
 
 
 def _is_same_origin_get(request: HttpRequest) -> bool:
@@ -149,31 +161,39 @@ def _has_csrf_token(request: HttpRequest) -> bool:
 
 
 async def _context(request: HttpRequest) -> Context:
+    """A session that another site may be using is neither looked at nor changed."""
+    bearer = bearer_of(request)
+    is_own = settings.SESSION_COOKIE_NAME not in request.COOKIES or _is_own_site(request, is_used=bearer is None)
     if request.session.session_key is not None:
         request.session = session_of(request.session.session_key)
-    shown = Credentials(request.session.session_key, request.headers.get("Authorization"))
+    shown = Credentials(request.session.session_key if is_own else None, bearer)
     return Context(
-        viewer=await authenticate(shown),
-        remember=partial(_remember, request),
-        forget=partial(_forget, request),
+        viewer=await authenticate(shown) if is_own or bearer is not None else OF_ANOTHER_SITE,
+        remember=partial(_remember, request) if is_own else _remember_nothing,
+        forget=_forget_nothing if bearer is not None or not is_own else partial(logout, request),
         address=address_of(request),
     )
 
 
+def bearer_of(request: HttpRequest) -> str | None:
+    return bearer_in([request.headers.get("Authorization", "")])
+
+
+def _remember_nothing(_viewer: Viewer) -> None:
+    """Such a client has the token that it is answered."""
+
+
+def _forget_nothing() -> None:
+    """A session that came along with a token is not what was asked to end."""
+
+
 def _remember(request: HttpRequest, viewer: Viewer) -> None:
     """Keep a guest in the session; an account only where a page of this site asks. Programs have their token."""
-    origin = request.headers.get("Origin")
     if viewer.guest is not None:
         keep_in_session(request.session, viewer.guest)
-    elif viewer.user is not None and origin is not None and is_trusted_origin(origin, request.get_host()):
+    elif viewer.user is not None and _is_of_trusted_origin(request):
         request.session.pop(GUEST_IN_SESSION, None)  # who logs out is nobody, not the guest of before
         login(request, viewer.user)
-
-
-def _forget(request: HttpRequest) -> None:
-    """End the browser's session. One that came along with a token is not what was asked to end."""
-    if "Authorization" not in request.headers:
-        logout(request)
 
 
 async def _result(asked: OperationRequest, context: Context, method: str) -> Result:
@@ -198,18 +218,25 @@ def _payload(result: Result) -> dict[str, Any] | bytes:
 
 def _status(result: Result, media_type: str | None) -> int:
     """GraphQL over HTTP, section "Status Codes": what is well-formed is 200 to who only knows ``application/json``."""
-    if not is_request_error(result):
+    if not is_request_error(result) and not _is_flawed(result):
         return 200
     refusal = next((found for error in result.errors or [] if (found := refusal_in(error))), None)
     if isinstance(refusal, NotServedHere):
         return 405 if refusal.needs_other_method else 400
-    return 200 if media_type == JSON else _status_of(refusal)
+    return 200 if media_type == JSON and not isinstance(refusal, Flawed) else _status_of(refusal)
+
+
+def _is_flawed(result: Result) -> bool:
+    """Whether nothing at all is answered, since the credentials that were shown do not count."""
+    if isinstance(result, Written) or result.data is not None:
+        return False
+    return any(isinstance(refusal_in(error), Flawed) for error in result.errors or [])
 
 
 def _status_of(refusal: Refusal | None) -> int:
     if isinstance(refusal, Unservable):
         return refusal.status
-    return 400 if refusal is None else STATUS.get(type(refusal), 400)
+    return next((status for kind, status in STATUS.items() if isinstance(refusal, kind)), 400)
 
 
 def _refused(refusal: Refusal, media_type: str | None) -> HttpResponse:

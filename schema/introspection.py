@@ -12,7 +12,7 @@ from django.conf import settings
 from graphql import GraphQLError
 
 from rooms.exceptions import Forbidden, Unauthenticated
-from rooms.identity import Viewer
+from rooms.identity import Viewer, flaw_refused
 
 SUGGESTION = " Did you mean "
 
@@ -36,7 +36,7 @@ def require_introspection(viewer: Viewer) -> None:
         return
     if Audience(settings.GRAPHQL_INTROSPECTION) is Audience.NOBODY:
         raise Forbidden("This server does not describe its schema.")
-    raise Unauthenticated("The schema is described to who has joined a room or logged in.")
+    raise flaw_refused(viewer) or Unauthenticated("The schema is described to who has joined a room or logged in.")
 
 
 def without_suggestion(error: GraphQLError) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from .closing import BAD_REQUEST, Closed
+from .credentials import UNCLEAR, bearer_in
 from .requests import json_object
 
 RECEIPT = re.compile(rb'\{"type": ?"pong", ?"payload": ?\{"receipt": ?([1-9][0-9]{0,17})\}\}')
@@ -45,11 +46,20 @@ def id_of(message: dict[str, Any]) -> str:
     return operation_id
 
 
-def authorization_in(payload: dict[str, Any] | None) -> str | None:
-    """The ``authorization`` of ``connectionParams``, in whatever case: clients hand on what was meant as a header."""
-    found = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
-    if not found or found[0] is None:
-        return None
-    if len(found) > 1 or not isinstance(found[0], str):
-        raise Closed(BAD_REQUEST, "`authorization` must be one text")
-    return found[0]
+def bearer_shown(payload: dict[str, Any] | None) -> str | None:
+    """The bearer token in ``connectionParams``, None where they show none.
+
+    It is an ``authorization``, in whatever case: clients hand on what was meant as a header. Null and false, which
+    JavaScript makes of ``token && …``, are none.
+    """
+    found = [
+        value
+        for name, value in (payload or {}).items()
+        if name.lower() == "authorization" and value is not None and value is not False
+    ]
+    if not all(isinstance(value, str) for value in found):
+        raise Closed(BAD_REQUEST, "`authorization` must be a text, such as `Bearer …`, or null")
+    bearer = bearer_in(found)
+    if bearer is UNCLEAR and len(found) > 1:
+        raise Closed(BAD_REQUEST, "`authorization` must be one text: several were sent")
+    return bearer

@@ -24,16 +24,19 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.utils.await_maybe import await_maybe
 
 from rooms.exceptions import OperationTimeout, Refusal
-from rooms.identity import Viewer
+from rooms.identity import Viewer, flaw_refused
 
 from .compiled import Call, call_in, completing
 from .context import Context
 from .documents import ANY_OPERATION, Document, admitted
-from .errors import log_unexpected
+from .errors import log_unexpected, refusal_presented
 from .introspection import may_introspect, without_suggestion
 from .projection import encoded
 from .requests import OperationRequest
 from .tracing import note_operation
+
+# What hands out credentials needs none, and neither does ending some that have ended.
+WITHOUT_VIEWER = frozenset({"login", "joinRoom", "logout", "__typename"})
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,20 @@ def prepared(
     note_operation(document.operation.name.value if document.operation.name else None)
     if faults := document.faults():
         return _not_executed(faults, context)
+    if (refusal := flaw_refused(context.viewer)) and not _needs_no_viewer(document):
+        return _not_executed([_graphql_error(refusal)], context)
     return document
+
+
+def _needs_no_viewer(document: Document) -> bool:
+    """Whether it may begin though credentials were shown that do not count. What a query may not see it says itself.
+
+    A subscription may not: followed by an unknown viewer, it would forget what the client has confirmed.
+    """
+    operation = document.operation.operation
+    return operation is OperationType.QUERY or (
+        operation is OperationType.MUTATION and document.root_fields <= WITHOUT_VIEWER
+    )
 
 
 def is_request_error(result: Result) -> bool:
@@ -172,11 +188,16 @@ def _note_errors(errors: list[GraphQLError], viewer: Viewer) -> None:
 
 
 def _extensions(context: Context) -> dict[str, Any] | None:
-    """What an answer tells of its cost. The events of a subscription do not say what its start has cost."""
+    """What an answer tells of its cost, and of credentials that did not count.
+
+    The events of a subscription do not say what its start has cost.
+    """
     document = context.document
     if document is None or document.operation.operation is OperationType.SUBSCRIPTION:
         return None
-    return {"cost": {"requested": context.cost, "limit": settings.LIMITS.document_cost or None}}
+    cost = {"requested": context.cost, "limit": settings.LIMITS.document_cost or None}
+    refusal = flaw_refused(context.viewer)
+    return {"cost": cost} if refusal is None else {"cost": cost, "authentication": refusal_presented(refusal)}
 
 
 def _graphql_error(error: Exception) -> GraphQLError:

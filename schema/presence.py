@@ -24,7 +24,7 @@ from rooms.identity import Viewer, rights_of
 from rooms.provider import keys_ready
 from rooms.threads import in_database
 
-from .context import Credentials, authenticate_all, token_in
+from .context import Credentials, authenticate_all
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class OpenSockets:
     async def _look_at(self, sockets: Sequence[Present]) -> None:
         shown = [socket.credentials for socket in sockets]
         try:
-            await keys_ready([token_in(each.authorization) for each in shown])
+            await keys_ready([each.authorization or "" for each in shown])
             found = await in_database(_viewers_with_rights, shown)
         except Exception:
             logger.exception("Who is behind the open sockets could not be read; trying again")

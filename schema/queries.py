@@ -9,6 +9,7 @@ import strawberry
 from rooms import selectors
 from rooms.exceptions import BadUserInput, NotFound
 from rooms.identity import Viewer as RoomsViewer
+from rooms.identity import require_sound
 from rooms.threads import in_database
 
 from .context import Info
@@ -21,6 +22,7 @@ from .types import Connection, Node, Room, Viewer, connection_of, span_of, viewe
 class Query:
     @strawberry.field(description="Who the server takes you for.")
     def viewer(self, info: Info) -> Viewer:
+        require_sound(info.context.viewer)
         return viewer_type(info.context.viewer)
 
     @strawberry.field(description="Anything by its id. Null when there is no such thing, or when you may not read it.")
@@ -29,11 +31,14 @@ class Query:
         try:
             return await in_database(_node, info.context.viewer, type_name, key)
         except NotFound:
+            require_sound(info.context.viewer)
             return None
 
     @strawberry.field(description="Null when there is no such room, or when you may not know that there is.")
     async def room(self, info: Info, slug: str) -> Room | None:
         found: Any = await in_database(selectors.room_by_slug, viewer=info.context.viewer, slug=slug)
+        if found is None:
+            require_sound(info.context.viewer)
         return cast("Room | None", found)
 
     @strawberry.field(

@@ -18,7 +18,6 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from rooms.exceptions import Refusal
 from rooms.hub import Hub
 from rooms.identity import Viewer, rights_of
 from rooms.sessions import session_of
@@ -42,7 +41,7 @@ class Recognition:
         sockets: OpenSockets,
         identities: Identities,
         hub: Hub,
-        session_key: str | None,
+        shown: Credentials,
         fresh_seconds: float,
         on_forbidden: Callable[[], None],
     ) -> None:
@@ -53,14 +52,15 @@ class Recognition:
         self._now = asyncio.get_running_loop().time
         self._found: tuple[Viewer, float, int] | None = None
         self._expiry_timer: asyncio.TimerHandle | None = None
-        self.credentials = Credentials(session_key, None)
+        self.credentials = shown
         self.viewer_key: str | None = None
         self.rights: frozenset[str] | None = None
         self.forbid = on_forbidden
 
-    def show(self, authorization: str | None) -> None:
-        """Take what the client has shown."""
-        self.credentials = replace(self.credentials, authorization=authorization)
+    def show(self, bearer: str | None) -> None:
+        """Take the token that the client has shown, if it has: one in the handshake's header counts where it has not."""
+        if bearer is not None:
+            self.credentials = replace(self.credentials, authorization=bearer)
         self._found = None
 
     async def viewer(self) -> Viewer:
@@ -73,7 +73,7 @@ class Recognition:
         """The client has become somebody, and is known by that from now on."""
         self._found = None
         if self.viewer_key is None:
-            self.show(f"Bearer {viewer.token}")
+            self.show(viewer.token)
 
     def forget(self) -> None:
         """End the browser's session. Called where the database may be used."""
@@ -107,10 +107,7 @@ class Recognition:
 
     async def _looked_up(self) -> Viewer:
         at, rechecks, shown = self._now(), self._sockets.rechecks, self.credentials
-        try:
-            viewer = await self._identities.viewer_of(shown)
-        except Refusal as refusal:
-            raise Closed(FORBIDDEN, f"Forbidden: {refusal.message}") from refusal
+        viewer = await self._identities.viewer_of(shown)
         if viewer.key != self.viewer_key:
             self._enter(viewer)
             self.rights = await in_database(rights_of, viewer) if viewer.is_staff else frozenset()

@@ -24,6 +24,7 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from graphql import GraphQLError, OperationType
 
 from rooms.exceptions import RateLimited, Refusal
+from rooms.identity import Flawed
 from rooms.rates import Bucket
 
 from .census import Seats
@@ -40,12 +41,12 @@ from .closing import (
     UNAUTHORIZED,
     Closed,
 )
-from .context import Context
+from .context import Context, Credentials
 from .documents import Document
-from .errors import Interrupted, presented, refusal_presented
+from .errors import Interrupted, presented, refusal_in, refusal_presented
 from .flow import Flow, encoded
 from .live import Live, Refused, begun_live
-from .messages import authorization_in, id_of, message_in, payload_of, receipt_in
+from .messages import bearer_shown, id_of, message_in, payload_of, receipt_in
 from .operations import Result, Written, answered, events, is_request_error, prepared
 from .outlets import EXTENSION as FRAMES
 from .outlets import outlet_of
@@ -91,7 +92,7 @@ class Socket:
     def __init__(
         self,
         served: Served,
-        session_key: str | None,
+        shown: Credentials,
         address: str | None,
         extensions: dict[str, Any],
         seats: Seats,
@@ -119,7 +120,7 @@ class Socket:
             end=self._end,
         )
         self._client = Recognition(
-            served.sockets, served.identities, served.hub, session_key, self._pace.identity_seconds, self._forbid
+            served.sockets, served.identities, served.hub, shown, self._pace.identity_seconds, self._forbid
         )
         if FRAMES in extensions:
             extensions[FRAMES]["listen"](self._take)
@@ -209,7 +210,7 @@ class Socket:
         if self._init_received:
             raise Closed(TOO_MANY_INITS, "Too many initialisation requests")
         self._init_received = True
-        self._client.show(authorization_in(payload_of(message)))
+        self._client.show(bearer_shown(payload_of(message)))
         viewer = await self._client.viewer()
         if viewer.key and not self._seats.take(f"viewer {viewer.key}", self._limits.sockets_per_viewer):
             raise Closed(TOO_MANY_SOCKETS, "You have too many sockets open: close some, or come back later")
@@ -304,9 +305,13 @@ class Socket:
         )
         document = prepared(self._served.schema, request, context)
         if not isinstance(document, Document):
+            if refusal := _flaw_in(document):
+                self._require_other_credentials(context, refusal)
             return await self._refuse(operation_id, document)
         if document.operation.operation is not OperationType.SUBSCRIPTION:
             result = await answered(self._served.schema, document, request, context)
+            if refusal := _flaw_in(result):
+                self._require_other_credentials(context, refusal)
             if is_request_error(result):
                 return await self._refuse(operation_id, result)
             return await self._finish(operation_id, _next(operation_id, result), _complete(operation_id))
@@ -320,6 +325,16 @@ class Socket:
                 message = _next(operation_id, result)
                 await self._flow.put(message, operation_id=operation_id, position=progress.position)
         return await self._finish(operation_id, _complete(operation_id))
+
+    def _require_other_credentials(self, context: Context, refusal: Refusal) -> None:
+        """End the socket, since its client has shown a token that is not in force and wants what needs one.
+
+        A query or a mutation is answered before; a subscription goes on where its client comes back with another token.
+        """
+        forbidden = Closed(FORBIDDEN, f"Forbidden: {refusal.message}")
+        if context.document and context.document.operation.operation is OperationType.SUBSCRIPTION:
+            raise forbidden
+        self._soon(self._end_answered(forbidden))
 
     async def _refuse(self, operation_id: str, result: Result) -> str:
         await self._finish(operation_id, _error(operation_id, _presented(result.errors)))
@@ -415,11 +430,11 @@ class Socket:
 
     def _forbid(self) -> None:
         """End the socket, but let an answer that is on its way go first: that to ``logout`` is one."""
-        self._soon(self._end_forbidden())
+        self._soon(self._end_answered(Closed(FORBIDDEN, NO_LONGER)))
 
-    async def _end_forbidden(self) -> None:
+    async def _end_answered(self, closed: Closed) -> None:
         await self._finite_operations(ANSWER_SECONDS)
-        self._end(Closed(FORBIDDEN, NO_LONGER))
+        self._end(closed)
 
     async def _finite_operations(self, seconds: float) -> None:
         finite = [each.task for each in self._operations.values() if each.progress.position is None]
@@ -473,6 +488,12 @@ def _next(operation_id: str, result: Result) -> dict[str, Any] | bytes:
     if result.extensions:
         payload["extensions"] = result.extensions
     return {**head, "payload": payload}
+
+
+def _flaw_in(result: Result) -> Refusal | None:
+    """Why credentials did not count, where the result needed some."""
+    found = (refusal_in(error) for error in result.errors or [])
+    return next((refusal for refusal in found if isinstance(refusal, Flawed)), None)
 
 
 def _require_uninterrupted(result: Result) -> None:

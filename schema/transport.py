@@ -15,20 +15,26 @@ from strawberry.schema import BaseSchema
 
 from rooms.hub import Hub
 
-from .addresses import client_address, network_of
+from .addresses import client_of, network_of
 from .beginnings import Beginnings
 from .census import Census
 from .closing import FORBIDDEN, SUBPROTOCOL_NOT_ACCEPTABLE, TOO_MANY_SOCKETS
 from .cohorts import Cohorts
+from .context import Credentials
+from .credentials import bearer_in
+from .headers import Contradiction, folded
 from .identities import Identities
 from .limits import Pace, SocketLimits
 from .origins import is_allowed_host, is_trusted_origin
 from .pacemaker import Pacemaker
+from .paths import GRAPHQL
 from .presence import OpenSockets
 from .receipts import Receipts
 from .socket import Socket
 
 PROTOCOL = "graphql-transport-ws"
+ANOTHER_HOST = "This server does not answer to the name in the header Host: ALLOWED_HOSTS lists those that it has."
+ANOTHER_SITE = "The page is of another site: its Origin must be this server's, or be listed in CORS_ALLOWED_ORIGINS."
 
 
 @dataclass(frozen=True)
@@ -55,13 +61,20 @@ class Transport:
 
     async def __call__(self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()  # websocket.connect
-        caller = _caller(scope)
-        if not is_allowed_host(caller.host) or not caller.is_of_this_site:
-            await _refuse_handshake(send)
+        extensions = scope.get("extensions") or {}
+        try:
+            caller = _caller(scope)
+        except Contradiction as contradiction:
+            return await _refuse_handshake(extensions, send, 400, contradiction.message)
+        if not is_allowed_host(caller.host):
+            await _refuse_handshake(extensions, send, 403, ANOTHER_HOST)
+        elif not caller.is_of_this_site:
+            await _refuse_handshake(extensions, send, 403, ANOTHER_SITE)
         elif PROTOCOL not in scope["subprotocols"]:
             await _close_for_subprotocol(send)
         else:
-            await self._admit(caller, scope.get("extensions") or {}, receive, send)
+            await self._admit(caller, extensions, receive, send)
+        return None
 
     async def _admit(
         self, caller: Caller, extensions: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -74,18 +87,29 @@ class Transport:
                 await _turn_away(extensions, send, 429, "Too many sockets from one address: come back later")
             else:
                 await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
-                await Socket(self, caller.session_key, address, extensions, seats, receive, send).run()
+                await Socket(self, caller.shown, address, extensions, seats, receive, send).run()
 
 
-async def refuse(_scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def refuse(scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """The ASGI application for addresses that have no WebSocket: the handshake ends in 403."""
     await receive()  # websocket.connect
-    await _refuse_handshake(send)
+    await _refuse_handshake(scope.get("extensions") or {}, send, 403, f"WebSockets are at {GRAPHQL} only.")
 
 
-async def _refuse_handshake(send: ASGISendCallable) -> None:
-    """A close before the accept makes the server answer 403."""
-    await send({"type": "websocket.close", "code": FORBIDDEN, "reason": "Forbidden"})
+async def _refuse_handshake(extensions: dict[str, Any], send: ASGISendCallable, status: int, reason: str) -> None:
+    """Say why where the server can; elsewhere a close before the accept makes it answer 403."""
+    if "websocket.http.response" in extensions:
+        await _answer_handshake(send, status, [], reason)
+    else:
+        await send({"type": "websocket.close", "code": FORBIDDEN, "reason": "Forbidden"})
+
+
+async def _answer_handshake(
+    send: ASGISendCallable, status: int, headers: list[tuple[bytes, bytes]], reason: str
+) -> None:
+    own = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff"), *headers]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": own})
+    await send({"type": "websocket.http.response.body", "body": reason.encode(), "more_body": False})
 
 
 async def _close_for_subprotocol(send: ASGISendCallable) -> None:
@@ -97,9 +121,7 @@ async def _close_for_subprotocol(send: ASGISendCallable) -> None:
 async def _turn_away(extensions: dict[str, Any], send: ASGISendCallable, status: int, reason: str) -> None:
     """Answer the handshake with ``status`` where the server can, else close what it has opened: clients come back."""
     if "websocket.http.response" in extensions:
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"10")]
-        await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-        await send({"type": "websocket.http.response.body", "body": reason.encode(), "more_body": False})
+        await _answer_handshake(send, status, [(b"retry-after", b"10")], reason)
     else:
         await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
         await send({"type": "websocket.close", "code": TOO_MANY_SOCKETS, "reason": reason})
@@ -111,19 +133,20 @@ class Caller(NamedTuple):
     host: str
     is_of_this_site: bool
     address: str | None
-    session_key: str | None
+    shown: Credentials
 
 
 def _caller(scope: WebSocketScope) -> Caller:
-    """Without an Origin no cookie counts."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    """Without an Origin no cookie counts. Raises Contradiction."""
+    headers = folded(scope["headers"])
     origin, host = headers.get("origin"), headers.get("host", "")
     peer = (scope.get("client") or (None, None))[0]
+    session_key = None if origin is None else _session_key(headers.get("cookie", ""))
     return Caller(
         host,
         origin is None or is_trusted_origin(origin, host),
-        client_address(peer, headers.get("x-forwarded-for")),
-        None if origin is None else _session_key(headers.get("cookie", "")),
+        client_of(peer, headers.get).address,
+        Credentials(session_key, bearer_in([headers.get("authorization", "")])),
     )
 
 

@@ -96,7 +96,8 @@ class Socket:
             self.code = event["code"]
             raise Ended
         if event["type"] == "websocket.http.response.start":
-            raise Ended(event["status"])
+            body = await asyncio.wait_for(self._to_client.get(), ENOUGH_SECONDS)
+            raise Ended(event["status"], body["body"].decode())
         self.accepted_subprotocol = event["subprotocol"]
 
     async def leave(self, code: int) -> None:

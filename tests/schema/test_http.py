@@ -123,9 +123,7 @@ def test_a_faulty_document_has_a_code(document: str) -> None:
     assert {error["extensions"]["code"] for error in errors} == {"BAD_USER_INPUT"}
 
 
-@pytest.mark.parametrize(
-    "authorization", ["Bearer", "Bearer nonsense", "Bearer ", "Basic YTpi", "nonsense", "Bearer \u00e9"]
-)
+@pytest.mark.parametrize("authorization", ["Bearer nonsense", "Bearer \u00e9", "bearer a, Bearer b", "a" * 43])
 def test_a_token_that_is_not_in_force_is_refused(authorization: str) -> None:
     response = Api().post(VIEWER, Authorization=authorization)
     assert response.status_code == 401
