@@ -31,6 +31,7 @@ from rooms.log import DatabaseLog  # noqa: E402
 from rooms.sealing import Seal  # noqa: E402
 from schema.endpoint import graphql_beside  # noqa: E402
 from schema.middleware import around  # noqa: E402
+from schema.paths import GRAPHQL  # noqa: E402
 from schema.presence import OpenSockets  # noqa: E402
 from schema.receipts import Receipts  # noqa: E402
 from schema.schema import schema  # noqa: E402
@@ -41,6 +42,7 @@ if settings.TRUSTED_DOCUMENTS:
     documents_in(settings.TRUSTED_DOCUMENTS)  # a list that cannot be read is known at the start
 
 from .https import seen_through_proxies  # noqa: E402
+from .probes import Probed  # noqa: E402
 
 seal = Seal([settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]) if settings.REDIS_URL else None
 broker = Broker(channel_layers[DEFAULT_CHANNEL_LAYER], seal)
@@ -49,13 +51,13 @@ sends = GroupCommit()
 receipts = Receipts(caches[DEFAULT_CACHE_ALIAS])
 sockets = OpenSockets()
 websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI application's
-    path("graphql/", cast("Any", Transport(schema, hub, receipts, settings.LIMITS, sockets=sockets))),
+    path(GRAPHQL.lstrip("/"), cast("Any", Transport(schema, hub, receipts, settings.LIMITS, sockets=sockets))),
     re_path("", cast("Any", refuse)),
 ]
 http_application = around(seen_through_proxies(graphql_beside(django_application, settings.MIDDLEWARE)))
 router = ProtocolTypeRouter(
     {
-        "http": http_application,
+        "http": Probed(http_application),
         "websocket": seen_through_proxies(cast("Any", URLRouter(websocket_routes))),
     }
 )

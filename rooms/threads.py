@@ -35,6 +35,7 @@ POOL_SHARE = 4
 HASHING_POOL_SIZE = 2
 READING_POOL_SIZE = 4
 READING_POOL_SHARE = 1
+PROBING_POOL_SIZE = 1
 RESERVED = 2  # threads of a pool that only the process's own work has
 
 _lane: ContextVar[str] = ContextVar("lane", default=OWN)
@@ -145,7 +146,8 @@ def _close_old_connections() -> None:
 _pool = Pool("database", POOL_SIZE, share=POOL_SHARE, reserved=RESERVED)
 _hashing_pool = Pool("hashing", HASHING_POOL_SIZE, share=HASHING_POOL_SIZE)  # its work is short: turns are enough
 _reading_pool = Pool("reading", READING_POOL_SIZE, share=READING_POOL_SHARE, reserved=RESERVED)
-POOLS = (_pool, _hashing_pool, _reading_pool)
+_probing_pool = Pool("probing", PROBING_POOL_SIZE, share=PROBING_POOL_SIZE)
+POOLS = (_pool, _hashing_pool, _reading_pool, _probing_pool)
 
 
 async def in_database(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -161,3 +163,8 @@ async def in_hashing(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwa
 async def in_reading(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """As ``in_database``, for what feeds and replays read of logs: a short query that takes no lock."""
     return await _reading_pool.run(partial(function, *args, **kwargs))
+
+
+async def in_probing(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """As ``in_database``, for the question whether the database answers: it waits for nothing else that is asked."""
+    return await _probing_pool.run(partial(function, *args, **kwargs))

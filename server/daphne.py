@@ -5,7 +5,7 @@ What it is: subclasses of Daphne's server and socket. To an application all is a
 has four extensions: ``salas.drain``; ``salas.backpressure``, which says that a client can send no more while the
 application doesn't read; ``salas.frames``, to put texts on the wire at once and
 to take some when they come; and ASGI's ``websocket.http.response``, to
-answer a handshake with other than 403.
+answer a handshake with other than 403. The scope of a request says in ``salas.drain`` whether a drain has begun.
 Concurrency: the reactor's event loop, which runs in the main thread; ``drain`` may be called from a signal handler.
 Lifecycle: ``run`` returns when a drain is over.
 Invariants: every TCP connection is in ``_transports`` while it is open. A socket whose application has ended is closed.
@@ -100,7 +100,8 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         if scope["type"] != "websocket":
-            return super().create_application(protocol, scope)
+            began = {EXTENSION: {"has_begun": self.is_draining}}
+            return super().create_application(protocol, scope | {"extensions": began})
         notice, offer = self._timetable.offer()
         extensions = {
             EXTENSION: offer,
