@@ -1,4 +1,6 @@
-import { type KeyboardEvent, useState } from 'react';
+import { useState } from 'react';
+
+import { isSendKey } from './keys';
 
 interface Props {
   onSend: (text: string) => void;
@@ -33,16 +35,11 @@ export function Composer({ onSend, isReady }: Props) {
         value={text}
         autoFocus={wantsFocus()}
         onChange={(event) => setText(event.target.value)}
-        onKeyDown={(event) => isSendKey(event) && (event.preventDefault(), send())}
+        onKeyDown={(event) => isSendKey(event.nativeEvent) && (event.preventDefault(), send())}
       />
       <button type="submit" className="primary" disabled={!isReady || text.trim() === ''}>
         Enviar
       </button>
     </form>
   );
-}
-
-/** Enter sends, Shift+Enter is a new line; an Enter that ends an input method's composition does neither. */
-export function isSendKey(event: KeyboardEvent): boolean {
-  return event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing;
 }

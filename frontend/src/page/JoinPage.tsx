@@ -1,6 +1,7 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 
 import { JoinRoomDocument, ViewerDocument, type ViewerData } from './documents';
+import { isEnterOfComposition } from './keys';
 import { Link } from './Link';
 import { rememberDisplayName, rememberedDisplayName } from './memory';
 import { joinRefusalText } from './refusals';
@@ -64,7 +65,10 @@ export function JoinPage({ slug }: { slug: string }) {
     <main className="join">
       <h1>Salas</h1>
       <Joined members={viewer?.members ?? []} />
-      <form onSubmit={(event) => void join(event)}>
+      <form
+        onSubmit={(event) => void join(event)}
+        onKeyDown={(event) => isEnterOfComposition(event.nativeEvent) && event.preventDefault()}
+      >
         <label htmlFor="room">Sala</label>
         <input
           id="room"

@@ -1,6 +1,6 @@
 import { type KeyboardEvent, useState } from 'react';
 
-import { isSendKey } from './Composer';
+import { isCancelKey, isSendKey } from './keys';
 
 interface Props {
   text: string;
@@ -25,8 +25,8 @@ export function MessageEditor({ text, onSave, onClose }: Props) {
   }
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key === 'Escape') onClose();
-    if (!isSendKey(event)) return;
+    if (isCancelKey(event.nativeEvent)) onClose();
+    if (!isSendKey(event.nativeEvent)) return;
     event.preventDefault();
     void save();
   };
