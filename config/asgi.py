@@ -41,6 +41,7 @@ from schema.trusted import documents_in  # noqa: E402
 if settings.TRUSTED_DOCUMENTS:
     documents_in(settings.TRUSTED_DOCUMENTS)  # a list that cannot be read is known at the start
 
+from .base_path import below  # noqa: E402
 from .https import seen_through_proxies  # noqa: E402
 from .probes import Probed  # noqa: E402
 
@@ -57,8 +58,8 @@ websocket_routes: list[Any] = [  # Django's type for a view is not an ASGI appli
 http_application = around(seen_through_proxies(graphql_beside(django_application, settings.MIDDLEWARE)))
 router = ProtocolTypeRouter(
     {
-        "http": Probed(http_application),
-        "websocket": seen_through_proxies(cast("Any", URLRouter(websocket_routes))),
+        "http": Probed(below(settings.BASE_PATH, http_application), settings.BASE_PATH),
+        "websocket": below(settings.BASE_PATH, seen_through_proxies(cast("Any", URLRouter(websocket_routes)))),
     }
 )
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rooms.readiness import Readiness
-from schema.paths import path_within, spelled
+from schema.paths import spelled
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 Told = tuple[int, str]
@@ -23,10 +23,11 @@ DRAINING = "The process is ending: it takes no new work."
 
 
 class Probed:
-    """``application``, and the probes in front of it."""
+    """``application``, and the probes in front of it: at the root and below ``base``."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, base: str = "") -> None:
         self._application = application
+        self._base = base
         self._readiness: Readiness | None = None  # made where there is a loop
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -41,7 +42,7 @@ class Probed:
     def _probe_in(self, scope: Any) -> Callable[[Any], Awaitable[Told]] | None:
         """Under a prefix they are there and, for balancers that know of none, at the root as well."""
         probes = {LIVE: self._live, READY: self._ready}
-        paths = (each.rstrip("/") for each in (scope["path"], path_within(scope)))
+        paths = (each.rstrip("/") for each in (scope["path"], scope["path"].removeprefix(self._base)))
         return next((probes[path] for path in paths if path in probes), None)
 
     async def _live(self, _scope: Any) -> Told:

@@ -18,6 +18,7 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from .base_path import base_path, cookie_name
 from .installation import redis_prefix
 from .jwt import JwtSettings
 from .limits import Limits
@@ -58,6 +59,8 @@ PRODUCTION = is_production(ALLOWED_HOSTS)
 SECRET_KEY: str = env.str("SECRET_KEY", default="")
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 HTTPS: bool = env.bool("HTTPS", default=PRODUCTION)
+BASE_PATH = base_path(env.str("BASE_PATH", default=""))
+FORCE_SCRIPT_NAME = BASE_PATH or None
 TRUSTED_PROXIES = networks(env.str("TRUSTED_PROXIES", default=""))
 LIMITS = Limits.from_environment(os.environ)
 if PRODUCTION:
@@ -219,7 +222,7 @@ LANGUAGES = [("en", "English"), ("pt-br", "Português brasileiro")]
 TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
-STATIC_URL = "/static/"
+STATIC_URL = f"{BASE_PATH}/static/"
 STATIC_ROOT: str | None = env.str("STATIC_ROOT", default=None)  # only for who wants to run collectstatic
 STATICFILES_DIRS = [FRONTEND_DIR / "dist"]
 STORAGES = {
@@ -235,9 +238,9 @@ SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if HT
 SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)  # may be other people's
 SECURE_HSTS_PRELOAD: bool = env.bool("HSTS_PRELOAD", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-# The prefix keeps other hosts of the same domain from setting these cookies (RFC 6265bis, section 4.1.3.2).
-SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"
-CSRF_COOKIE_NAME = "__Host-csrftoken" if HTTPS else "csrftoken"
+SESSION_COOKIE_NAME = cookie_name("sessionid", base=BASE_PATH, https=HTTPS)
+CSRF_COOKIE_NAME = cookie_name("csrftoken", base=BASE_PATH, https=HTTPS)
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = BASE_PATH or "/"
 SESSION_ENGINE = "rooms.sessions"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30  # a guest in a browser stays that guest for thirty days
 SESSION_COOKIE_SAMESITE = "Lax"

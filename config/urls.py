@@ -14,9 +14,10 @@ page = TemplateView.as_view(template_name="page.html")
 favicon = RedirectView.as_view(url=static("salas/favicon.svg"))
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="enter")),
+    path("", RedirectView.as_view(pattern_name="enter"), name="index"),
     path("entrar/", page, name="enter"),
-    path("salas/<slug:slug>/", page, name="room"),
+    path("salas/", RedirectView.as_view(pattern_name="enter")),
+    path("salas/<str:slug>/", page, name="room"),  # whatever was typed: the page says that there is no such room
     path(GRAPHQL.lstrip("/"), TemplateView.as_view(template_name="graphiql.html"), name="graphql"),
     path("admin/", admin.site.urls),
     path("favicon.ico", favicon),  # the admin's pages name none

@@ -1,8 +1,9 @@
 import { defineConfig } from 'vite';
 
-// Everything lands in dist/salas/, so that no name can meet one of Django admin's under /static/.
+// Everything lands in dist/salas/, so that no name can meet one of Django admin's under /static/. They name each
+// other relative to themselves, so that one build serves below any prefix.
 export default defineConfig({
-  base: '/static/',
+  base: './',
   build: {
     assetsDir: 'salas',
     chunkSizeWarningLimit: 5000,

@@ -33,17 +33,21 @@ def path_within(scope: Any) -> str:
 
 
 def spelled(scope: Any) -> Any:
-    """The scope with the path in the one spelling that routes and rules are written for.
-
-    A target in absolute form (RFC 9112, section 3.2.2) is its path; its authority counts in place of Host.
-    """
-    if absolute := ABSOLUTE.fullmatch(scope["path"]):
-        others = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
-        host = (b"host", absolute["authority"].encode("latin-1", "replace"))
-        scope = _moved(scope | {"headers": [host, *others]}, absolute["path"] or "/")
+    """The scope with the path in the one spelling that routes and rules are written for."""
+    scope = in_origin_form(scope)
     if is_graphql(scope):
         return _moved(scope, scope["path"].rstrip("/") + "/")
     return scope
+
+
+def in_origin_form(scope: Any) -> Any:
+    """The scope with a path: of a target in absolute form (RFC 9112, section 3.2.2), whose authority is then the host."""
+    absolute = ABSOLUTE.fullmatch(scope["path"])
+    if absolute is None:
+        return scope
+    others = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
+    host = (b"host", absolute["authority"].encode("latin-1", "replace"))
+    return _moved(scope | {"headers": [host, *others]}, absolute["path"] or "/")
 
 
 def _moved(scope: Any, path: str) -> Any:

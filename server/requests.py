@@ -21,6 +21,7 @@ from daphne.server import twisted_loop
 from twisted.internet.protocol import connectionDone
 from twisted.web import http
 
+ROOT_PATH = b"daphne-root-path"  # where Daphne believes any client that says where the application is served
 LINGER_SECONDS = 2.0  # in which a peer that is still sending can read why that is in vain, and as many to take the end
 
 
@@ -43,6 +44,7 @@ class Channel(http.HTTPChannel):
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         self._expect(self._limits.body_seconds)
+        self.requests[-1].requestHeaders.removeHeader(ROOT_PATH)
         if self.takes(self.length or 0):
             super().allHeadersReceived()  # type: ignore[no-untyped-call]
 

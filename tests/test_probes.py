@@ -73,8 +73,8 @@ async def test_probes_are_asked_by_get_or_head(application: Probed) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/chat/livez", "/readyz", "/chat/readyz"])
-async def test_under_a_prefix_they_are_at_the_root_too(path: str, application: Probed) -> None:
-    assert (await probe(application, path, root_path="/chat")).status == 200
+async def test_under_a_prefix_they_are_at_the_root_too(path: str) -> None:
+    assert (await probe(Probed(http_application, "/chat"), path)).status == 200
 
 
 async def test_a_process_that_ends_is_alive_and_not_ready(application: Probed) -> None:

@@ -1,2 +1,1 @@
-export const httpUrl = '/graphql/';
-export const socketUrl = () => new URL(httpUrl, location.href.replace(/^http/, 'ws')).href;
+export { graphqlPath as httpUrl, graphqlSocketUrl as socketUrl } from '../base';

@@ -1,3 +1,5 @@
+import { basePath } from '../base';
+
 /** The tabs that GraphiQL opens with on its first visit: each runs as it is. */
 
 export interface ExampleRoom {
@@ -92,7 +94,7 @@ mutation Join {
 `;
 
 const FOLLOW = `# Run it, then send from another window or
-# from /entrar/. Each event replaces the last.
+# from ${basePath}entrar/. Each event replaces the last.
 #
 # Without \`after\`: from now on. With a cursor:
 # everything after it, then what comes.

@@ -1,9 +1,11 @@
 /** What a browser remembers for this page. Storage may be full or forbidden: then it remembers nothing. */
 
+import { attempt } from '../attempt';
+import { storageKey } from '../base';
 import type { UnsentMessage } from './log';
 
-const DISPLAY_NAME = 'salas:displayName';
-const unsentKey = (roomId: string) => `salas:unsent:${roomId}`;
+const DISPLAY_NAME = storageKey('displayName');
+const unsentKey = (roomId: string) => storageKey(`unsent:${roomId}`);
 
 export const rememberedDisplayName = (): string => attempt(() => localStorage.getItem(DISPLAY_NAME)) ?? '';
 
@@ -23,12 +25,4 @@ export function rememberedUnsent(roomId: string): UnsentMessage[] {
   const stored = attempt(() => JSON.parse(sessionStorage.getItem(unsentKey(roomId)) ?? '[]'));
   const unsent: UnsentMessage[] = Array.isArray(stored) ? stored : [];
   return unsent.map((it) => ({ ...it, refusal: it.refusal ?? 'A página foi recarregada antes da resposta.' }));
-}
-
-function attempt<T>(use: () => T): T | undefined {
-  try {
-    return use();
-  } catch {
-    return undefined;
-  }
 }

@@ -1,14 +1,33 @@
 import { useSyncExternalStore } from 'react';
 
+import { basePath } from '../base';
+
 export type Route = { page: 'entrar'; slug: string } | { page: 'sala'; slug: string };
 
-export const entrarPath = (slug = '') => (slug ? `/entrar/?${new URLSearchParams({ sala: slug })}` : '/entrar/');
-export const salaPath = (slug: string) => `/salas/${encodeURIComponent(slug)}/`;
+/** The page's addresses below `base`, which ends in a slash. */
+export function routesUnder(base: string) {
+  const entrarPath = (slug = '') => `${base}entrar/${slug && `?${new URLSearchParams({ sala: slug })}`}`;
+  const salaPath = (slug: string) => `${base}salas/${encodeURIComponent(slug)}/`;
 
-export function routeOf({ pathname, searchParams }: URL): Route {
-  const slug = /^\/salas\/([^/]+)\/?$/.exec(pathname)?.[1];
-  if (slug !== undefined) return { page: 'sala', slug: decodeURIComponent(slug) };
-  return { page: 'entrar', slug: searchParams.get('sala') ?? '' };
+  function routeOf({ pathname, searchParams }: URL): Route {
+    const below = pathname.startsWith(base) ? pathname.slice(base.length) : '';
+    const slug = /^salas\/([^/]+)\/?$/.exec(below)?.[1];
+    if (slug !== undefined) return { page: 'sala', slug: decoded(slug) };
+    return { page: 'entrar', slug: searchParams.get('sala') ?? '' };
+  }
+
+  return { entrarPath, salaPath, routeOf };
+}
+
+export const { entrarPath, salaPath, routeOf } = routesUnder(basePath);
+
+/** What is no UTF-8 behind its percent signs stays as it is: there is no such room. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** `reason` is why one is sent there, for the page there to say. */
