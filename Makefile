@@ -13,7 +13,8 @@ PY := .venv/bin/python
 UV := $(shell command -v uv 2>/dev/null)
 BROWSER_CODE := frontend/dist/manifest.json
 TEXTS := $(patsubst %.po,%.mo,$(shell find config rooms schema -name '*.po'))
-READY := $(BROWSER_CODE) $(TEXTS)
+STATIC_FILES := staticfiles/manifest.json
+READY := $(BROWSER_CODE) $(TEXTS) $(STATIC_FILES)
 
 # An environment whose Python is gone, after an upgrade say, is made again.
 $(shell [ ! -e .venv ] || $(PY) -c '' 2>/dev/null || rm -f .venv/made .venv/run .venv/test .venv/check .venv/bench)
@@ -59,7 +60,7 @@ bench: .venv/bench tests/bench/peers/node_modules/installed $(READY) ## measure 
 	@$(PY) -m tests.bench $(ARGS)
 
 clean: ## remove what was built and installed; databases, keys and settings stay
-	rm -rf .venv frontend/node_modules frontend/dist tests/bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv frontend/node_modules frontend/dist staticfiles tests/bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find config rooms schema server tests -name __pycache__ -prune -exec rm -rf {} +
 	find config rooms schema -name '*.mo' -exec rm {} +
 
@@ -149,6 +150,13 @@ $(PEERS)/node_modules/installed: $(PEERS)/package-lock.json $(PEERS)/package.jso
 $(BROWSER_CODE): frontend/node_modules/installed $(shell find frontend/src frontend/public -type f) $(wildcard frontend/*.ts frontend/*.json)
 	@echo 'Building the front end …'
 	@$(call npm,run --silent build >/dev/null)
+	@touch $@
+
+# Those of the page, GraphiQL and the admin, each beside its gzip and Brotli. What pages that are open now may still ask
+# for stays.
+$(STATIC_FILES): $(BROWSER_CODE) .venv/run
+	@echo 'Compressing the static files …'
+	@$(PY) manage.py collectstatic --noinput --verbosity 0
 	@touch $@
 
 %.mo: %.po .venv/run

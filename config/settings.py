@@ -222,16 +222,25 @@ LANGUAGES = [("en", "English"), ("pt-br", "Português brasileiro")]
 TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
+# `make build` collects all static files, the admin's too, and compresses them. Without it they are served from where
+# they are.
 STATIC_URL = f"{BASE_PATH}/static/"
-STATIC_ROOT: str | None = env.str("STATIC_ROOT", default=None)  # only for who wants to run collectstatic
+STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [FRONTEND_DIR / "dist"]
+STATICFILES_ARE_BUILT = not DEBUG and (STATIC_ROOT / "manifest.json").exists()
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 WHITENOISE_ALLOW_ALL_ORIGINS = False
-WHITENOISE_USE_FINDERS = True  # the front-end build is served from where Vite put it, without collectstatic
-DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": FRONTEND_DIR / "dist" / "manifest.json"}}
+WHITENOISE_USE_FINDERS = not STATICFILES_ARE_BUILT
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^/static/salas/assets/"  # Vite's: each name has a hash of what is in it
+DJANGO_VITE = {
+    "default": {
+        "dev_mode": False,
+        "manifest_path": (STATIC_ROOT if STATICFILES_ARE_BUILT else FRONTEND_DIR / "dist") / "manifest.json",
+    }
+}
 
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if HTTPS else 0)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import path
+from django.views.decorators.cache import cache_control
 from django.views.generic import RedirectView, TemplateView
 
 from schema.paths import GRAPHQL
 
-page = TemplateView.as_view(template_name="page.html")
+# The page names its code by hash: an old one would ask for files that an upgrade has replaced.
+page = cache_control(no_cache=True)(TemplateView.as_view(template_name="page.html"))
 
 favicon = RedirectView.as_view(url=static("salas/favicon.svg"))
 

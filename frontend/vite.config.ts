@@ -1,11 +1,12 @@
 import { defineConfig } from 'vite';
 
-// Everything lands in dist/salas/, so that no name can meet one of Django admin's under /static/. They name each
-// other relative to themselves, so that one build serves below any prefix.
+// Everything lands in dist/salas/, so that no name can meet one of Django admin's under /static/; what has a hash in its
+// name lands in salas/assets/, and is cached for ever (config/settings.py). Files name each other relative to
+// themselves, so that one build serves below any prefix.
 export default defineConfig({
   base: './',
   build: {
-    assetsDir: 'salas',
+    assetsDir: 'salas/assets',
     chunkSizeWarningLimit: 5000,
     manifest: 'manifest.json',
     rolldownOptions: {
