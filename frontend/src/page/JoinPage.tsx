@@ -1,6 +1,7 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 
 import { JoinRoomDocument, ViewerDocument, type ViewerData } from './documents';
+import { becomeKnown } from './joined';
 import { isEnterOfComposition } from './keys';
 import { Link } from './Link';
 import { rememberDisplayName, rememberedDisplayName } from './memory';
@@ -55,10 +56,12 @@ export function JoinPage({ slug }: { slug: string }) {
       password: wantsPassword && password ? password : null,
     };
     const { data, error } = await client.mutation(JoinRoomDocument, { input }).toPromise();
+    const { reason, isKnown } = data ? await becomeKnown(data.joinRoom) : { reason: null, isKnown: false };
     setIsJoining(false);
     if (!data) return setRefusal(error ? joinRefusalText(error) : 'Não deu certo. Tente de novo.');
     rememberDisplayName(input.displayName);
-    navigate(salaPath(data.joinRoom.room.slug));
+    if (!isKnown) return setRefusal(reason);
+    navigate(salaPath(data.joinRoom.room.slug), { reason });
   }
 
   return (

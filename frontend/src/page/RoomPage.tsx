@@ -1,12 +1,12 @@
 import { useEffect, useMemo, useRef, useState } from 'react';
 
 import { Composer } from './Composer';
-import { useConnection } from './connection';
+import { type ConnectionState, useConnection } from './connection';
 import { Link } from './Link';
 import { isolated } from './isolated';
 import { messagesInOrder } from './log';
 import { MessageList } from './MessageList';
-import { entrarPath } from './route';
+import { entrarPath, reasonOfArrival } from './route';
 import type { EnteredRoom } from './types';
 import { UnsentList } from './UnsentList';
 import type { RoomActions } from './roomActions';
@@ -15,7 +15,7 @@ import { useStickToEnd } from './useStickToEnd';
 
 export function RoomPage({ slug }: { slug: string }) {
   const { room, log, trouble, actions } = useRoom(slug);
-  const [refusal, setRefusal] = useState<string | null>(null);
+  const [refusal, setRefusal] = useState<string | null>(reasonOfArrival);
   const [isLoading, setIsLoading] = useState(false);
   const messages = useMemo(() => messagesInOrder(log), [log]);
   const scroller = useRef<HTMLDivElement>(null);
@@ -113,17 +113,20 @@ interface NoticeProps {
 }
 
 function Notice({ trouble, refusal, isReading }: NoticeProps) {
-  const connection = useConnection();
-  const waiting =
-    connection === 'reconnecting' ? 'Reconectando…' : isReading || connection === 'connecting' ? 'Conectando…' : null;
+  const { state, trouble: ofConnection } = useConnection();
   return (
     <>
-      <p role="status" className="notice" data-connection={connection}>
-        {trouble ?? waiting}
+      <p role="status" className="notice" data-connection={state}>
+        {trouble ?? waitingText(state, ofConnection, isReading)}
       </p>
       <p role="alert" className="refusal">
         {refusal}
       </p>
     </>
   );
+}
+
+function waitingText(state: ConnectionState, trouble: string | null, isReading: boolean): string | null {
+  if (state === 'reconnecting') return [trouble, 'Reconectando…'].filter(Boolean).join(' ');
+  return isReading || state === 'connecting' ? 'Conectando…' : null;
 }

@@ -154,13 +154,25 @@ export interface JoinRoomInput {
 }
 
 export const JoinRoomDocument = gql<
-  { joinRoom: { room: { slug: string } } },
+  { joinRoom: { room: { slug: string }; token: string | null } },
   { input: JoinRoomInput }
 >`
   mutation JoinRoom($input: JoinRoomInput!) {
     joinRoom(input: $input) {
       room {
         slug
+      }
+      token
+    }
+  }
+`;
+
+/** Whether the server knows this browser as a member of the room. */
+export const MembershipDocument = gql<{ room: { viewerMember: { id: string } | null } | null }, { slug: string }>`
+  query Membership($slug: String!) {
+    room(slug: $slug) {
+      viewerMember {
+        id
       }
     }
   }

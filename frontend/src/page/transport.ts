@@ -1,6 +1,7 @@
 /**
- * The one way to the server: queries and mutations by fetch, subscriptions by graphql-transport-ws, both at /graphql/
- * and both known by the session cookie. A lost socket is tried again for as long as the page is open.
+ * The one way to the server: queries and mutations by fetch, subscriptions by graphql-transport-ws, both at the same
+ * address and both known by the session cookie, or by a token where there are no cookies. A lost socket is tried again
+ * for as long as the page is open, and why it was lost is in `connection`.
  */
 
 import {
@@ -14,29 +15,38 @@ import {
 import { createClient as createSocketClient } from 'graphql-ws';
 import { onEnd, pipe, subscribe } from 'wonka';
 
+import { graphqlPath, graphqlSocketUrl } from '../base';
 import { resumable } from '../resumable';
+import { pauseMs, pauseUntilBack } from '../retry';
+import { closingText, ConnectionClosed } from './closings';
 import { connection } from './connection';
+import { credentials, forgetToken } from './identity';
 
-const PATH = '/graphql/';
 const ANSWER_TIMEOUT_MS = 15_000;
 const PONG_TIMEOUT_MS = 5_000;
-const LONGEST_PAUSE_MS = 10_000;
+const FORBIDDEN = 4403;
 
 let pongTimeout: ReturnType<typeof setTimeout> | undefined;
+let lastCode: number | undefined;
+let failures = 0; // since a try went well
 
 const socket = createSocketClient({
-  url: () => new URL(PATH, location.href.replace(/^http/, 'ws')).href,
+  url: graphqlSocketUrl,
+  connectionParams: credentials,
   lazy: true,
   retryAttempts: Infinity,
   shouldRetry: () => true,
-  retryWait,
+  retryWait: (retries) => pauseUntilBack(pauseMs(retries, lastCode)),
   keepAlive: 12_000,
   on: {
     connecting: (isRetry) => connection.set(isRetry ? 'reconnecting' : 'connecting'),
-    connected: () => connection.set('connected'),
+    connected: () => {
+      failures = 0;
+      connection.set('connected');
+    },
     closed: (event) => {
       clearTimeout(pongTimeout);
-      connection.set((event as CloseEvent).code === 1000 ? 'idle' : 'reconnecting');
+      closed(event as CloseEvent);
     },
     // A network that vanished without a word: no pong, no socket.
     ping: (received) => {
@@ -48,8 +58,16 @@ const socket = createSocketClient({
   },
 });
 
+function closed({ code, reason }: CloseEvent): void {
+  lastCode = code;
+  if (code === 1000) return connection.set('idle');
+  failures += 1;
+  if (code === FORBIDDEN) forgetToken();
+  connection.set('reconnecting', closingText(code, reason, failures));
+}
+
 export const client = createClient({
-  url: PATH,
+  url: graphqlPath,
   exchanges: [
     fetchExchange,
     subscriptionExchange({
@@ -61,7 +79,7 @@ export const client = createClient({
               next: (result) => sink.next(result as Parameters<typeof sink.next>[0]),
               // GraphQL errors are the last word of a subscription; urql would wait for more after them.
               error: (error) =>
-                Array.isArray(error) ? sink.next({ errors: error, hasNext: false }) : sink.error(error),
+                Array.isArray(error) ? sink.next({ errors: error, hasNext: false }) : sink.error(asError(error)),
               complete: () => sink.complete(),
             },
           ),
@@ -71,7 +89,7 @@ export const client = createClient({
   ],
   requestPolicy: 'network-only',
   preferGetMethod: false,
-  fetchOptions: { credentials: 'same-origin' },
+  fetchOptions: () => ({ credentials: 'same-origin', headers: credentials() }),
   fetch: fetchInTime,
 });
 
@@ -106,18 +124,10 @@ export function follow<Data, Variables extends AnyVariables>(
   };
 }
 
-/** Wait longer after each failure, up to a bound; when the network is back, not at all. */
-function retryWait(retries: number): Promise<void> {
-  const pause = Math.min(1000 * 2 ** retries, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
-  return new Promise((resolve) => {
-    const resume = () => {
-      clearTimeout(timeout);
-      removeEventListener('online', resume);
-      resolve();
-    };
-    const timeout = setTimeout(resume, pause);
-    addEventListener('online', resume);
-  });
+/** What the socket's client gives up on comes as the event of its close. */
+function asError(error: unknown): unknown {
+  const { code, reason } = error as Partial<CloseEvent>;
+  return typeof code === 'number' ? new ConnectionClosed(code, reason ?? '') : error;
 }
 
 /** A send that gets no answer must become a refusal one can try again, not wait for ever. */
@@ -126,7 +136,9 @@ async function fetchInTime(input: RequestInfo | URL, init?: RequestInit): Promis
   const timeout = setTimeout(() => abort.abort(new Error('No answer in time')), ANSWER_TIMEOUT_MS);
   init?.signal?.addEventListener('abort', () => abort.abort());
   try {
-    return await fetch(input, { ...init, signal: abort.signal });
+    const response = await fetch(input, { ...init, signal: abort.signal });
+    if (response.status === 401) forgetToken();
+    return response;
   } finally {
     clearTimeout(timeout);
   }

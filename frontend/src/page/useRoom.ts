@@ -9,12 +9,13 @@
 import type { CombinedError } from 'urql';
 import { useEffect, useMemo, useReducer, useRef, useState } from 'react';
 
+import { SLOW_PAUSE_MS } from '../retry';
 import { MessagesDocument, RoomDocument } from './documents';
 import { emptyLog, type Log, logReducer } from './log';
 import { rememberedUnsent, rememberUnsent } from './memory';
-import { bannedText, lossText, refusalText } from './refusals';
+import { bannedText, extensionsOf, isLasting, lossText, NO_SUCH_ROOM, refusalText } from './refusals';
 import { type RoomActions, roomActions, SendQueue } from './roomActions';
-import { entrarPath, navigate } from './route';
+import { entrarPath, navigate, salaPath } from './route';
 import { client, follow } from './transport';
 import type { EnteredRoom, Room } from './types';
 
@@ -43,16 +44,17 @@ export function useRoom(slug: string): OpenRoom {
     const readAnewLater = (error: CombinedError | undefined) => {
       loss.current = lossText(error) ?? loss.current;
       if (error) setTrouble(loss.current ?? refusalText(error));
-      timeout = setTimeout(() => setReading((n) => n + 1), PAUSE_BEFORE_READING_ANEW_MS);
+      timeout = setTimeout(() => setReading((n) => n + 1), pauseAfter(error));
     };
 
     async function open() {
       const { data, error } = await client.query(RoomDocument, { slug }).toPromise();
       if (isOver) return;
       if (!data) return readAnewLater(error);
-      const reason = loss.current ?? bannedText(error);
+      const reason = loss.current ?? bannedText(error) ?? (data.room ? null : NO_SUCH_ROOM);
       loss.current = null;
-      if (!isEntered(data.room)) return navigate(entrarPath(slug), { replace: true, reason });
+      if (!isEntered(data.room)) return navigate(entrarPath(data.room?.slug ?? slug), { replace: true, reason });
+      if (data.room.slug !== slug) return navigate(salaPath(data.room.slug), { replace: true }); // it was renamed
       const { id, cursor, viewerMember, messages, isArchived } = data.room;
       setRoom(data.room);
       setTrouble(null);
@@ -88,6 +90,12 @@ export function useRoom(slug: string): OpenRoom {
   );
 
   return { room, log, trouble, actions };
+}
+
+function pauseAfter(error: CombinedError | undefined): number {
+  if (isLasting(error)) return SLOW_PAUSE_MS;
+  const seconds = error ? (extensionsOf(error).retryAfter ?? 0) : 0;
+  return Math.max(PAUSE_BEFORE_READING_ANEW_MS, seconds * 1000);
 }
 
 function isEntered(room: Room | null): room is EnteredRoom {

@@ -18,7 +18,7 @@ export interface Rooms {
 
 /** The rooms that match `search`, and the one whose slug is `slug`, even when the list is too long to show it. */
 export function useRooms(search: string, slug: string): Rooms {
-  const [data, setData] = useState<RoomsData | null>(null);
+  const [data, setData] = useState<(RoomsData & { slug: string }) | null>(null);
   const [trouble, setTrouble] = useState<string | null>(null);
   const isFirst = useRef(true);
 
@@ -27,7 +27,7 @@ export function useRooms(search: string, slug: string): Rooms {
     const ask = async () => {
       const result = await client.query(RoomsDocument, { search: search || null, slug }).toPromise();
       if (isStale) return;
-      if (result.data) setData(result.data);
+      if (result.data) setData({ ...result.data, slug });
       setTrouble(result.error ? refusalText(result.error) : null);
     };
     const timeout = setTimeout(() => void ask(), isFirst.current ? 0 : TYPING_PAUSE_MS);
@@ -46,6 +46,7 @@ export function useRooms(search: string, slug: string): Rooms {
     trouble,
     roomTyped: (typed) =>
       known.find((room) => room.slug === typed) ??
+      (data?.slug === typed ? data.room : null) ?? // by a slug that it had before
       known.find((room) => room.name.toLocaleLowerCase() === typed.toLocaleLowerCase()),
   };
 }
