@@ -9,9 +9,13 @@ import { type DefinitionNode, type DocumentNode, getOperationAST, Kind, parse } 
 import { createClient } from 'graphql-ws';
 
 import { resumable } from '../resumable';
+import { pauseMs, pauseUntilBack } from '../retry';
 import { httpUrl, socketUrl } from './endpoint';
 
 type Headers = Record<string, string>;
+
+const NORMAL = 1000;
+const ABNORMAL = 1006;
 
 export const fetcher: Fetcher = (params, options) => {
   const request = named(params);
@@ -55,32 +59,49 @@ async function post(params: FetcherParams, headers: Headers) {
   }
 }
 
-/** One socket per run: its headers are those of the moment, and it closes when the run is stopped. */
+/**
+ * One socket per run: its headers are those of the moment, and it closes when the run is stopped. Why it was lost is
+ * shown in the place of an answer, until the next one.
+ */
 function subscribe({ query, operationName, variables }: FetcherParams, connectionParams: Headers): FetcherReturnType {
-  const client = createClient({
-    url: socketUrl,
-    connectionParams,
-    retryAttempts: Infinity,
-    shouldRetry: () => true,
-    keepAlive: 12_000,
-  });
   return {
     subscribe(observer) {
       const { next, error, complete } = observer as Exclude<typeof observer, Function | null | undefined>;
+      const show = (result: unknown) => next(result as Parameters<typeof next>[0]);
+      const client = socketClient(connectionParams, (why) => show({ errors: [{ message: `${why}; trying again …` }] }));
       const stop = resumable(client)(
         { query, operationName: operationName ?? null, variables: variables as Record<string, unknown> },
-        {
-          next: (result) => next(result as Parameters<typeof next>[0]),
-          error: (reason) => error(asError(reason)),
-          complete: () => complete(),
-        },
+        { next: show, error: (reason) => error(asError(reason)), complete: () => complete() },
       );
       return { unsubscribe: stop };
     },
   };
 }
 
+function socketClient(connectionParams: Headers, onLost: (why: string) => void) {
+  let lastCode: number | undefined;
+  return createClient({
+    url: socketUrl,
+    connectionParams,
+    retryAttempts: Infinity,
+    shouldRetry: () => true,
+    retryWait: (retries) => pauseUntilBack(pauseMs(retries, lastCode)),
+    keepAlive: 12_000,
+    on: {
+      closed: (event) => {
+        lastCode = (event as CloseEvent).code;
+        if (lastCode !== NORMAL) onLost(closingText(event as CloseEvent));
+      },
+    },
+  });
+}
+
+/** A refused handshake (403, 429, 503) shows no reason to a page: browsers keep it to themselves. */
+function closingText({ code, reason }: CloseEvent): string {
+  if (code !== ABNORMAL) return `The socket was closed with ${[code, reason].join(' ').trim()}`;
+  return 'The socket was lost or refused: the server is down or full, this address has too many sockets open, or something on the way blocks WebSockets';
+}
+
 function asError(reason: unknown): unknown {
-  if (!(reason instanceof CloseEvent)) return reason;
-  return new Error(`The socket was closed with ${reason.code} ${reason.reason}`.trim());
+  return reason instanceof CloseEvent ? new Error(closingText(reason)) : reason;
 }

@@ -8,7 +8,12 @@ import { createRoot } from 'react-dom/client';
 import { exampleRoom } from './exampleRoom';
 import { exampleTabs } from './examples';
 import { fetcher } from './fetcher';
+import { graphiqlStorage } from './storage';
+import { sayWhenOutdated } from './outdated';
 
+sayWhenOutdated();
+
+const storage = graphiqlStorage();
 const asked = new URLSearchParams(location.search);
 const query = asked.get('query') ?? undefined;
 const variables = asked.get('variables') ?? undefined;
@@ -18,6 +23,7 @@ const askedTab = query === undefined ? [] : [{ query, ...(variables !== undefine
 createRoot(document.getElementById('graphiql')!).render(
   <GraphiQL
     fetcher={fetcher}
+    {...(storage !== undefined && { storage: storage as Storage })}
     defaultTabs={[...askedTab, ...examples]}
     {...(query !== undefined && { initialQuery: query })}
     {...(variables !== undefined && { initialVariables: variables })}
