@@ -53,17 +53,25 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
             tell("waits")
             time.sleep(3600)  # noqa: ASYNC251
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": str(ANSWERS.get(scope["path"], os.getpid)()).encode()})
+    await send({"type": "http.response.body", "body": str(ANSWERS.get(scope["path"], own_number)(scope)).encode()})
 
 
-def sockets() -> int:
+def own_number(_scope: Any) -> int:
+    return os.getpid()
+
+
+def root_path(scope: Any) -> str:
+    return repr(scope["root_path"])
+
+
+def sockets(_scope: Any) -> int:
     """How many there are in memory, open or not."""
     from server.daphne import Socket
 
     return sum(isinstance(each, Socket) for each in gc.get_objects())
 
 
-ANSWERS = {"/sockets": sockets}
+ANSWERS: dict[str, Callable[[Any], object]] = {"/sockets": sockets, "/root-path": root_path}
 
 
 async def size_of_body(receive: Any) -> int:

@@ -377,3 +377,15 @@ async def test_an_application_may_refuse_a_handshake_in_its_own_words(served: Se
     answer = refused.value.response
     assert (answer.status_code, answer.reason_phrase, answer.body) == (429, "Too Many Requests", b"too many")
     assert answer.headers["Retry-After"] == "10"
+
+
+# What a client may not say of the server
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("said", [b"/elsewhere", b"%FF", b"\xff"])
+async def test_a_client_does_not_say_where_the_application_is_served(served: Served, said: bytes) -> None:
+    """Daphne takes its ``root_path`` from this header, and fails where it is not ASCII."""
+    async with httpx.AsyncClient(headers=[(b"Daphne-Root-Path", said)]) as client:
+        answer = await client.get(f"{served.url}/root-path")
+    assert (answer.status_code, answer.text) == (200, "''")
