@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest_asyncio
@@ -13,7 +14,7 @@ from tests.services import chromium
 
 TIMEOUT_MILLISECONDS = 10_000
 
-NewPage = Callable[[], Awaitable[Page]]
+NewPage = Callable[..., Awaitable[Page]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -31,7 +32,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
-    """What opens a page as another person would: with cookies and storage of its own.
+    """What opens a page as another person would: with cookies and storage of its own. Options are of the context.
 
     A test fails at its end when its pages throw where nobody catches, do what their Content-Security-Policy forbids, or
     ask anything of another site than the one that they are of.
@@ -41,8 +42,8 @@ async def new_page(browser: Browser) -> AsyncIterator[NewPage]:
     outside: list[str] = []
     contexts = []
 
-    async def open_page() -> Page:
-        contexts.append(context := await browser.new_context())
+    async def open_page(**options: Any) -> Page:
+        contexts.append(context := await browser.new_context(**options))
         context.set_default_timeout(TIMEOUT_MILLISECONDS)
         page = await context.new_page()
         page.on("console", lambda message: violations.append(message.text) if is_violation(message.text) else None)
@@ -66,4 +67,4 @@ def is_violation(said: str) -> bool:
 def is_own(request: Request) -> bool:
     """Whether it goes to a server of this machine; ``data:`` and ``blob:`` go nowhere."""
     url = urlsplit(request.url)
-    return url.scheme in {"data", "blob"} or url.hostname == "127.0.0.1"
+    return url.scheme in {"data", "blob"} or url.hostname in {"127.0.0.1", "localhost"}

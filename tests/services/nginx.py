@@ -28,12 +28,24 @@ MENDING = (
 
 
 class Nginx(Service):
-    """In front of a server at ``upstream_port``. ``certificate`` is a PEM file with the key and the chain."""
+    """In front of a server at ``upstream_port``. ``certificate`` is a PEM file with the key and the chain.
+
+    ``host`` is what it answers to; ``prefix``, which ends in a slash, is served alone, and may be cut off.
+    """
 
     name = "nginx"
 
-    def __init__(self, upstream_port: int, certificate: Path) -> None:
+    def __init__(
+        self,
+        upstream_port: int,
+        certificate: Path,
+        *,
+        host: str = "chat.example",
+        prefix: str = "/",
+        cuts_prefix: bool = False,
+    ) -> None:
         super().__init__()
+        self._host, self._prefix, self._cuts_prefix = host, prefix, cuts_prefix
         self.http_port, self.https_port = free_port(), free_port()
         self._program = self._runnable(find_program())
         (self.directory / "nginx.conf").write_text(self._configuration(upstream_port, certificate))
@@ -59,6 +71,9 @@ class Nginx(Service):
             ("/run/nginx.pid", str(self.directory / "pid")),
             ("error_log /var/log/nginx/error.log", "error_log stderr"),
             ("/var/log/nginx/salas.log", str(self.directory / "access.log")),
+            ("chat.example", self._host),
+            ("location / {", f"location {self._prefix} {{"),
+            ("proxy_pass http://salas;", f"proxy_pass http://salas{'/' if self._cuts_prefix else ''};"),
         ):
             assert written in text, written
             text = text.replace(written, here)
