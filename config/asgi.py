@@ -36,10 +36,6 @@ from schema.presence import OpenSockets  # noqa: E402
 from schema.receipts import Receipts  # noqa: E402
 from schema.schema import schema  # noqa: E402
 from schema.transport import Transport, refuse  # noqa: E402
-from schema.trusted import documents_in  # noqa: E402
-
-if settings.TRUSTED_DOCUMENTS:
-    documents_in(settings.TRUSTED_DOCUMENTS)  # a list that cannot be read is known at the start
 
 from .base_path import below  # noqa: E402
 from .https import seen_through_proxies  # noqa: E402

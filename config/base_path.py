@@ -10,8 +10,6 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-
 from schema.paths import in_origin_form
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -21,13 +19,13 @@ OWN = frozenset({"admin", "entrar", "favicon.ico", "graphql", "livez", "readyz",
 
 
 def base_path(value: str) -> str:
-    """Return the normal form of ``BASE_PATH``: empty for the root, else ``/chat``. Raises ImproperlyConfigured."""
+    """Return the normal form of ``BASE_PATH``: empty for the root, else ``/chat``. Raises ValueError."""
     parts = value.strip().strip("/")
     base = f"/{parts}" if parts else ""
     if not FORM.fullmatch(base):
-        raise ImproperlyConfigured(
-            f"BASE_PATH={value!r} is the path that Salas is served below, such as /chat/ (letters, digits and -._~, "
-            "without the name of the host); empty for the root."
+        raise ValueError(
+            f"{value!r} is not a path that Salas can be served below, such as /chat/ (letters, digits and -._~, without"
+            " the name of the host); empty for the root"
         )
     return base
 

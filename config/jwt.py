@@ -11,6 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from rooms.keys import ALGORITHMS, HS256, Key, KeyUnfit, keys_in_jwks, public_key, secret_key
 
+from .environment import Environment
+from .values import items
+
 PREFIX = "AUTH_JWT_"
 DEFAULT_LEEWAY_SECONDS = 30.0
 MAX_LEEWAY_SECONDS = 300.0
@@ -40,8 +43,9 @@ class JwtSettings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> JwtSettings | None:
         """None where no ``AUTH_JWT_…`` is set. Raises ImproperlyConfigured, and never says what a secret is."""
-        given = {name.removeprefix(PREFIX): value for name, value in environment.items() if name.startswith(PREFIX)}
-        given = {name: value.strip() for name, value in given.items() if value.strip()}
+        reader = Environment(environment)
+        given = reader.named(PREFIX)
+        reader.require_no_faults()
         if not given:
             return None
         for name in given:
@@ -51,7 +55,7 @@ class JwtSettings:
         algorithms = _algorithms(given, source)
         return cls(
             issuer=_required(given, "ISSUER"),
-            audience=_listed(_required(given, "AUDIENCE")),
+            audience=_listed("AUDIENCE", _required(given, "AUDIENCE")),
             algorithms=algorithms,
             keys=_keys(source, given[source], algorithms),
             jwks_url=_jwks_url(given.get("JWKS_URL", "")),
@@ -75,7 +79,7 @@ def _required(given: Mapping[str, str], name: str) -> str:
 
 def _algorithms(given: Mapping[str, str], source: str) -> tuple[str, ...]:
     fitting = (HS256,) if source == "SECRET" else tuple(each for each in ALGORITHMS if each != HS256)
-    named = _listed(given["ALGORITHMS"]) if "ALGORITHMS" in given else fitting
+    named = _listed("ALGORITHMS", given["ALGORITHMS"]) if "ALGORITHMS" in given else fitting
     for name in named:
         if name not in fitting:
             raise ImproperlyConfigured(
@@ -107,6 +111,7 @@ def _is_safe(url: str) -> bool:
     """Whether nobody in between can bring keys of their own."""
     try:
         parts = urlsplit(url)
+        _ = parts.port
     except ValueError:
         return False
     return (parts.scheme == "https" and bool(parts.hostname)) or (parts.scheme == "http" and parts.hostname in LOOPBACK)
@@ -122,5 +127,9 @@ def _leeway(value: str) -> float:
     return seconds
 
 
-def _listed(value: str) -> tuple[str, ...]:
-    return tuple(each.strip() for each in value.split(",") if each.strip())
+def _listed(name: str, value: str) -> tuple[str, ...]:
+    """Raises ImproperlyConfigured for a list without members: it would let every JWT through, or none."""
+    try:
+        return tuple(items(value))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{PREFIX}{name}: {error}") from error

@@ -6,10 +6,12 @@ second what people do once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
+from .environment import Environment
 
 PREFIX = "SALAS_LIMIT_"
 
@@ -59,24 +61,20 @@ class Limits:
     token_seconds: float = 30 * 24 * 3600.0
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Limits:
+    def from_environment(cls, variables: Mapping[str, str]) -> Limits:
         """Raises ImproperlyConfigured for a variable that names no limit, and for a value that is not one."""
-        kinds = {field.name: int if field.type == "int" else float for field in fields(cls)}
-        given: dict[str, float] = {}
-        for variable, value in environment.items():
-            if variable.startswith(PREFIX):
-                name = variable.removeprefix(PREFIX).lower()
-                if name not in kinds:
-                    raise ImproperlyConfigured(f"{variable}: there is no such limit")
-                given[name] = _number(variable, value, kinds[name])
-        return cls(**given)  # type: ignore[arg-type]
+        environment = Environment(variables)
+        known = {f"{PREFIX}{field.name.upper()}": field for field in fields(cls)}
+        unknown = [f"{PREFIX}{name}" for name in environment.named(PREFIX) if f"{PREFIX}{name}" not in known]
+        environment.faults += [_unknown(name, list(known)) for name in unknown]
+        given: dict[str, Any] = {}
+        for name, field in known.items():
+            read = environment.whole_number if field.type == "int" else environment.number
+            given[field.name] = read(name, getattr(cls, field.name))
+        environment.require_no_faults()
+        return cls(**given)
 
 
-def _number(variable: str, value: str, kind: type[float]) -> float:
-    try:
-        number = kind(value)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{variable}={value!r} is not a number") from error
-    if not 0 <= number < float("inf"):
-        raise ImproperlyConfigured(f"{variable}={value!r}: a limit is 0, for none, or more")
-    return number
+def _unknown(name: str, known: Sequence[str]) -> str:
+    nearest = get_close_matches(name, known, n=1)
+    return f"{name}: there is no such limit" + (f"; {nearest[0]} is one" if nearest else " (docs/limits.md lists them)")

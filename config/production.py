@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", "::1", ".localhost"})
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]", ".localhost"})
 SECRET_MIN_LENGTH = 50
 SECRET_MIN_DIFFERENT = 10
 

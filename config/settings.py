@@ -7,78 +7,99 @@ Without any variable Salas runs embedded: SQLite beside this project and the in-
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import secrets
 import tempfile
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from schema.trusted import documents_in
+
 from .base_path import base_path, cookie_name
-from .installation import redis_prefix
+from .environment import Environment
+from .installation import derived_prefix
 from .jwt import JwtSettings
 from .limits import Limits
-from .logs import logging_settings
+from .logs import FORMS, LEVELS, logging_settings
 from .production import is_production, require_fit
+from .values import MOST
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 FRONTEND_DIR = BASE_DIR / "frontend"
 
-env = environ.Env()
-if (BASE_DIR / ".env").exists():
-    env.read_env(BASE_DIR / ".env")
+env = Environment.with_file(
+    os.environ, BASE_DIR / ".env"
+)  # a wrong value is a fault; at the end all are raised at once
 
 
 def secret_key_kept_in(path: Path) -> str:
-    """Return the key in ``path``, made on the first run and readable by its owner only."""
-    if not path.exists():
-        handle, made = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # readable by its owner only
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(50))
-        with contextlib.suppress(FileExistsError):  # another process was faster: its key is the one
-            os.link(made, path)  # whole or not at all
-        Path(made).unlink()
-    return path.read_text().strip()
+    """Return the key in ``path``, made on the first run and readable by its owner only.
 
-
-def networks(value: str) -> list[IPv4Network | IPv6Network]:
-    """The addresses and networks in a list with commas; ``none`` is the list without any."""
+    Raises ImproperlyConfigured where there is none and none can be made.
+    """
     try:
-        return [ip_network(each.strip()) for each in value.split(",") if each.strip() not in {"", "none"}]
-    except ValueError as error:
-        raise ImproperlyConfigured(f"TRUSTED_PROXIES={value!r}: {error}") from error
+        if not path.exists():
+            make_secret_key(path)
+        if key := path.read_text().strip():
+            return key
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"SECRET_KEY is not set, and {path} cannot be made or read: {error}") from error
+    raise ImproperlyConfigured(f"SECRET_KEY is not set, and {path} is empty: remove it, and a new key is made")
 
 
-DEBUG: bool = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+def make_secret_key(path: Path) -> None:
+    handle, made = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # readable by its owner only
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_urlsafe(50))
+    with contextlib.suppress(FileExistsError):  # another process was faster: its key is the one
+        os.link(made, path)  # whole or not at all
+    Path(made).unlink()
+
+
+DEBUG = env.flag("DEBUG", default=False)
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 PRODUCTION = is_production(ALLOWED_HOSTS)
-SECRET_KEY: str = env.str("SECRET_KEY", default="")
-SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
-HTTPS: bool = env.bool("HTTPS", default=PRODUCTION)
-BASE_PATH = base_path(env.str("BASE_PATH", default=""))
+SECRET_KEY = env.text("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.secret_list("SECRET_KEY_FALLBACKS")
+HTTPS = env.flag("HTTPS", default=PRODUCTION)
+BASE_PATH = env.base_path("BASE_PATH")
 FORCE_SCRIPT_NAME = BASE_PATH or None
-TRUSTED_PROXIES = networks(env.str("TRUSTED_PROXIES", default=""))
-LIMITS = Limits.from_environment(os.environ)
+proxies = env.networks("TRUSTED_PROXIES")
+TRUSTED_PROXIES = proxies or []
+LIMITS = env.checked(lambda: Limits.from_environment(env.variables), default=Limits())
 if PRODUCTION:
-    require_fit(
-        allowed_hosts=ALLOWED_HOSTS,
-        debug=DEBUG,
-        secret_keys=[SECRET_KEY, *SECRET_KEY_FALLBACKS],
-        https=HTTPS,
-        proxies=TRUSTED_PROXIES if env.str("TRUSTED_PROXIES", default="") else None,
+    env.checked(
+        lambda: require_fit(
+            allowed_hosts=ALLOWED_HOSTS,
+            debug=DEBUG,
+            secret_keys=[SECRET_KEY, *SECRET_KEY_FALLBACKS],
+            https=HTTPS,
+            proxies=proxies,
+        ),
+        default=None,
     )
-SECRET_KEY = SECRET_KEY or secret_key_kept_in(BASE_DIR / ".secret_key")
+elif not SECRET_KEY:
+    SECRET_KEY = env.checked(lambda: secret_key_kept_in(BASE_DIR / ".secret_key"), default="")
 
-# Who may ask for the schema: "everyone", the "authenticated", "nobody". Where the server answers to this machine alone,
-# as it does for a newcomer, GraphiQL shows it to everyone.
-LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
-IS_AT_HOME = DEBUG or LOOPBACK_HOSTS.issuperset(ALLOWED_HOSTS)
-GRAPHQL_INTROSPECTION: str = env.str("GRAPHQL_INTROSPECTION", default="everyone" if IS_AT_HOME else "authenticated")
-TRUSTED_DOCUMENTS: str = env.str("TRUSTED_DOCUMENTS", default="")  # a file; schema/trusted.py says of what kind
+# Where `manage.py serve` listens, if its options do not say.
+LISTEN_HOST = env.text("HOST", default="127.0.0.1")
+LISTEN_PORT = env.whole_number("PORT", default=8000, most=65535)
+
+# Who may ask for the schema. Where the server answers to this machine alone, as it does for a newcomer, GraphiQL shows
+# it to everyone.
+AUDIENCES = ("everyone", "authenticated", "nobody")
+GRAPHQL_INTROSPECTION = env.one_of(
+    "GRAPHQL_INTROSPECTION", AUDIENCES, default="authenticated" if PRODUCTION else "everyone"
+)
+TRUSTED_DOCUMENTS = env.text("TRUSTED_DOCUMENTS")  # a file; schema/trusted.py says of what kind
+PAGE_DOCUMENTS = FRONTEND_DIR / "dist" / "salas" / "documents.json"  # what the page asks for, which is always trusted
+if TRUSTED_DOCUMENTS:
+    env.checked(lambda: documents_in(TRUSTED_DOCUMENTS), default=None)
 
 INSTALLED_APPS = [
     "daphne",
@@ -130,9 +151,13 @@ TEMPLATES = [
 ]
 
 
+DATABASE_POOL_SIZE = env.whole_number("DATABASE_POOL_SIZE", default=16, least=1)
+
+
 def transaction_limits(asked: str) -> dict[str, str]:
     """PostgreSQL's limits for each transaction; what the URL's ``options`` of libpq say of them counts instead."""
-    limits = {"lock_timeout": "5s", "statement_timeout": str(int(LIMITS.statement_seconds * 1000))}
+    milliseconds = min(math.ceil(LIMITS.statement_seconds * 1000), MOST)  # up: 0 would be no limit
+    limits = {"lock_timeout": "5s", "statement_timeout": str(milliseconds)}
     for name, value in re.findall(r"(?:-c *|--)((?:lock|statement)[_-]timeout) *= *(\S+)", asked):
         limits[name.replace("-", "_")] = value
     return limits
@@ -140,19 +165,18 @@ def transaction_limits(asked: str) -> dict[str, str]:
 
 def database() -> dict[str, Any]:
     """The one database, with what each engine needs to keep the promise."""
-    parsed: dict[str, Any] = env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
-    options = parsed.setdefault("OPTIONS", {})
+    parsed = env.database("DATABASE_URL", default=f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}")
+    options = parsed["OPTIONS"]
     if parsed["ENGINE"] == "django.db.backends.sqlite3":
         # IMMEDIATE takes the write lock at BEGIN, where waiting is possible; it stands for the row lock on the room.
         # synchronous stays FULL, SQLite's default: an acknowledged message survives a power cut.
         options |= {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL;"}
-        parsed["TEST"] = {"NAME": env.str("TEST_DATABASE_FILE", default=f"{parsed['NAME']}.test")}
+        parsed["TEST"] = {"NAME": env.text("TEST_DATABASE_FILE", default=f"{parsed['NAME']}.test")}
     else:
         # A connection goes back to the pool after each piece of work, so a few serve many requests and sockets. Who
         # waits for a room's lock holds one: not for so long that those who wait for a connection give up.
         # A pool that cannot connect waits longer from try to try; after five seconds whoever asks next begins anew.
-        pool_size = env.int("DATABASE_POOL_SIZE", default=16)
-        options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10, "reconnect_timeout": 5}
+        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10, "reconnect_timeout": 5}
         options["limits"] = transaction_limits(options.get("options", ""))
         parsed["ENGINE"] = "rooms.postgres"
         parsed["DISABLE_SERVER_SIDE_CURSORS"] = True  # PgBouncer may give each FETCH another session
@@ -163,10 +187,8 @@ def database() -> dict[str, Any]:
 DATABASES = {"default": database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL: str = env.str("REDIS_URL", default="")
-REDIS_PREFIX = redis_prefix(
-    env.str("REDIS_PREFIX", default=""), secret_key=SECRET_KEY, database_name=str(DATABASES["default"]["NAME"])
-)
+REDIS_URL = env.redis("REDIS_URL")
+REDIS_PREFIX = env.redis_prefix("REDIS_PREFIX") or derived_prefix(SECRET_KEY, str(DATABASES["default"]["NAME"]))
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": (
         {
@@ -183,7 +205,7 @@ CACHES: dict[str, dict[str, Any]] = {
     "default": (
         {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": REDIS_URL,
+            "LOCATION": [REDIS_URL],  # Django splits a text at commas and semicolons, a password's too
             "KEY_PREFIX": REDIS_PREFIX,
             "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
         }
@@ -200,7 +222,7 @@ CACHES["rates"] = CACHES["default"] | (
 )
 
 AUTHENTICATION_BACKENDS = ["schema.backends.LimitedBackend"]
-AUTH_JWT = JwtSettings.from_environment(os.environ)
+AUTH_JWT = env.checked(lambda: JwtSettings.from_environment(env.variables), default=None)
 PASSWORD_HASHERS = [
     f"django.contrib.auth.hashers.{name}"  # the first hashes; what the others hashed is hashed anew at the next login
     for name in ("Argon2PasswordHasher", "PBKDF2PasswordHasher", "PBKDF2SHA1PasswordHasher", "ScryptPasswordHasher")
@@ -219,7 +241,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = LIMITS.body_bytes or None
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("pt-br", "Português brasileiro")]
-TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", default="UTC")
 USE_TZ = True
 
 # `make build` collects all static files, the admin's too, and compresses them. Without it they are served from where
@@ -243,9 +265,9 @@ DJANGO_VITE = {
 }
 
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if HTTPS else 0)
-SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)  # may be other people's
-SECURE_HSTS_PRELOAD: bool = env.bool("HSTS_PRELOAD", default=False)
+SECURE_HSTS_SECONDS = env.whole_number("HSTS_SECONDS", default=365 * 24 * 3600 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("HSTS_INCLUDE_SUBDOMAINS", default=False)  # may be other people's
+SECURE_HSTS_PRELOAD = env.flag("HSTS_PRELOAD", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = cookie_name("sessionid", base=BASE_PATH, https=HTTPS)
 CSRF_COOKIE_NAME = cookie_name("csrftoken", base=BASE_PATH, https=HTTPS)
@@ -253,9 +275,13 @@ SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = BASE_PATH or "/"
 SESSION_ENGINE = "rooms.sessions"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 30  # a guest in a browser stays that guest for thirty days
 SESSION_COOKIE_SAMESITE = "Lax"
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 CORS_URLS_REGEX = r"^/graphql/?$"
 CORS_EXPOSE_HEADERS = ["X-Request-Id"]
 
-LOGGING = logging_settings(level=env.str("LOG_LEVEL", default="WARNING"), form=env.str("LOG_FORMAT", default="plain"))
+LOGGING = logging_settings(
+    level=env.one_of("LOG_LEVEL", LEVELS, default="WARNING"), form=env.one_of("LOG_FORMAT", FORMS, default="plain")
+)
+
+env.require_no_faults()

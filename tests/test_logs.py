@@ -8,10 +8,10 @@ import sys
 
 import psycopg
 import pytest
-from django.core.exceptions import DisallowedHost, ImproperlyConfigured
+from django.core.exceptions import DisallowedHost
 from django.db import DataError, IntegrityError
 
-from config.logs import DiscreetFormatter, JsonFormatter, logging_settings
+from config.logs import DiscreetFormatter, JsonFormatter
 
 
 def record(error: BaseException | None = None, **extra: object) -> logging.LogRecord:
@@ -71,8 +71,3 @@ def test_what_a_client_did_is_told_in_a_line(formatter: logging.Formatter) -> No
     assert "It failed" in written
     assert "Traceback" not in written
     assert "\n" not in written
-
-
-def test_a_form_that_there_is_not_is_named() -> None:
-    with pytest.raises(ImproperlyConfigured, match="LOG_FORMAT='xml'"):
-        logging_settings(level="INFO", form="xml")
