@@ -2,9 +2,6 @@
 # A step runs when what it reads is newer than what it made, so an interrupted one is done again. The environment lives
 # in .venv, with a stamp for each lock that is installed there, each on top of the one before.
 
-HOST = 127.0.0.1
-PORT = 8000
-
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -23,9 +20,9 @@ $(shell [ ! -e .venv ] || $(PY) -c '' 2>/dev/null || rm -f .venv/made .venv/run 
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: .venv/run $(READY) ## serve on http://127.0.0.1:8000 (PORT=… and HOST=… for another place)
-	@$(PY) manage.py first_run --host '$(HOST)' --port '$(PORT)'
-	@exec $(PY) manage.py serve --host '$(HOST)' --port '$(PORT)'
+run: .venv/run $(READY) ## serve on http://127.0.0.1:8000 (PORT=… and HOST=…, before or after, for another place)
+	@$(PY) manage.py first_run
+	@exec $(PY) manage.py serve
 
 build: .venv/run $(READY) ## make all that a server needs, and start none
 

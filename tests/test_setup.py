@@ -230,3 +230,23 @@ def test_ci_succeeds_when_both_parts_do(tmp_path: Path) -> None:
 def run_ci(programs: Path) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.run([ROOT / ".ci/run"], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "heard"),
+    [
+        ({"PORT": "9000", "HOST": "0.0.0.0"}, (), "0.0.0.0 9000"),
+        ({}, ("PORT=9001", "HOST=::1"), "::1 9001"),
+        ({"PORT": "9000"}, ("PORT=9001",), "- 9001"),
+        ({}, (), "- -"),
+    ],
+)
+def test_where_to_listen_is_handed_on(bare: Path, before: dict[str, str], after: tuple[str, ...], heard: str) -> None:
+    """By the environment, where the settings read it; ``-`` is nothing."""
+    (bare / ".venv/bin").mkdir(parents=True)
+    write_program(bare / ".venv/bin/python", '[ "$1" = -c ] || echo "$* ${HOST:--} ${PORT:--}"')
+    built = ("-o", ".venv/run", "-o", "frontend/dist/manifest.json")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(bare)} | before
+    command = ["make", "run", *built, *after]
+    done = subprocess.run(command, cwd=bare, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [f"manage.py first_run {heard}", f"manage.py serve {heard}"], done.stderr

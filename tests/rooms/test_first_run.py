@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from rooms.management.commands.first_run import address
 from rooms.models import Room, RoomAccess
@@ -98,3 +99,9 @@ def test_an_address_of_another_machine_is_refused() -> None:
 )
 def test_links_lead_to_this_machine(host: str, expected: str) -> None:
     assert address(host, 8000) == expected
+
+
+def test_it_is_where_the_settings_say(settings: Settings, taken_port: int) -> None:
+    settings.LISTEN_PORT = taken_port
+    with pytest.raises(CommandError, match=f"port {taken_port} is taken"):
+        call_command("first_run")

@@ -7,6 +7,7 @@ import socket
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import transaction
@@ -25,8 +26,8 @@ class Command(BaseCommand):
     help = "Migrate; on an empty database make an open room and an admin; print where everything is."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="where the server will listen")
-        parser.add_argument("--port", default=8000, type=int, help="where the server will listen")
+        parser.add_argument("--host", default=settings.LISTEN_HOST, help="where the server will listen: else $HOST")
+        parser.add_argument("--port", default=settings.LISTEN_PORT, type=int, help="the same: else $PORT")
 
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         require_free(host, port)
@@ -43,7 +44,7 @@ def require_free(host: str, port: int) -> None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CommandError(f"port {port} is taken: `make run PORT={port + 1}` takes another") from None
-        raise CommandError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+        raise CommandError(f"cannot listen on {host} port {port}: {error.strerror} (HOST=… says where)") from None
 
 
 @transaction.atomic

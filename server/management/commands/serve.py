@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import sys
-from argparse import SUPPRESS
+from argparse import SUPPRESS, ArgumentTypeError
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +27,20 @@ PING_TIMEOUT_SECONDS = 15
 KEPT_FOR_WORKERS = ("drain_seconds", "spread_seconds", "http_timeout")
 
 
+def port_number(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if text.isdecimal() and int(text) < 2**16:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a port: a number from 0 to 65535")
+
+
+def positive(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
+
+
 class AccessLog(AccessLogGenerator):  # type: ignore[misc]  # Daphne has no types
     """Daphne's, without what stands after the question mark: clients put there what is nobody else's to know."""
 
@@ -39,14 +53,19 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (%(default)s)")
-        parser.add_argument("--port", type=int, default=8000, help="0 for one that is free (%(default)s)")
-        parser.add_argument("--workers", type=int, default=1, help="processes that share the port (%(default)s)")
+        host, port = getattr(settings, "LISTEN_HOST", "127.0.0.1"), getattr(settings, "LISTEN_PORT", 8000)
+        parser.add_argument("--host", default=host, help="the address to listen at: else $HOST (%(default)s)")
+        parser.add_argument(
+            "--port", type=port_number, default=port, help="0 for one that is free: else $PORT (%(default)s)"
+        )
+        parser.add_argument("--workers", type=positive, default=1, help="processes that share the port (%(default)s)")
         parser.add_argument("--drain-seconds", type=float, default=10.0, help="to end in, once told to (%(default)s)")
         parser.add_argument(
             "--spread-seconds", type=float, default=3.0, help="over which sockets are sent away (%(default)s)"
         )
-        parser.add_argument("--http-timeout", type=int, default=60, help="seconds to answer a request in (%(default)s)")
+        parser.add_argument(
+            "--http-timeout", type=positive, default=60, help="seconds to answer a request in (%(default)s)"
+        )
         parser.add_argument("--access-log", action="store_true", help="write a line for each request to stdout")
         parser.add_argument("--listener-handle", type=int, help=SUPPRESS)
         parser.add_argument("--lifeline-handle", type=int, help=SUPPRESS)
