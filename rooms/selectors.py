@@ -18,7 +18,7 @@ from .identity import Viewer, as_of_now, flaw_refused
 from .inputs import is_slug, search_words
 from .models import FIRST_EPOCH, Ban, Member, Message, Room, RoomAccess
 from .paging import Slice, Span, slice_of
-from .rows import Rows, marks
+from .rows import Rows, marks, selected
 
 M = TypeVar("M", bound=Model)
 P = TypeVar("P", Member, Ban)
@@ -26,6 +26,8 @@ Key = tuple[Any, ...]
 Place = tuple[int, str | None]  # a room, and the key of who is there
 
 BANNED_SHOWN = 100
+MEMBERSHIPS_SHOWN = 100
+ROOMS_PER_QUERY = 100  # of which messages are read at a time: SQLite takes 500 parts of a compound
 
 ROOMS, MEMBERS, BANS, MESSAGES = Rows(Room), Rows(Member), Rows(Ban), Rows(Message)
 
@@ -405,8 +407,23 @@ def is_own(viewer: Viewer, member: Member) -> bool:
 
 
 def memberships(*, viewer: Viewer) -> list[Member]:
-    """The viewer's own memberships, by room name."""
-    return list(_memberships(viewer).select_related("room").order_by("room__name", "id"))
+    """The viewer's own memberships by room name; of more than ``MEMBERSHIPS_SHOWN`` those that began last."""
+    newest = _memberships(viewer).order_by("-joined_at", "-id")[:MEMBERSHIPS_SHOWN]
+    shown = Member.objects.filter(pk__in=newest.values("pk"))
+    return list(shown.select_related("room").order_by("room__name", "id"))
+
+
+def memberships_slice(
+    *, viewer: Viewer, span: Span, after: tuple[str, int] | None = None, before: tuple[str, int] | None = None
+) -> Slice[Member]:
+    """The viewer's own memberships by (room name, id); ``after`` and ``before`` are such pairs."""
+    found = _memberships(viewer).select_related("room")
+    return slice_of(found, ("room__name", "id"), span, after, before)
+
+
+def has_memberships(viewer: Viewer, number: int) -> bool:
+    """Whether the viewer is in that many rooms."""
+    return _memberships(viewer)[number - 1 : number].exists()
 
 
 def member_by_id(*, viewer: Viewer, member_id: int) -> Member:
@@ -485,3 +502,58 @@ def messages_slice(
     for message in found.items:
         message.room = message.author.room = room
     return found
+
+
+def message_pages(*, viewer: Viewer, asked: Sequence[tuple[Room, Span]]) -> list[Slice[Message] | Refusal]:
+    """As ``messages_slice`` without positions, for many rooms: for each its page, or why there is none.
+
+    Two queries for all, and one for each span and ``ROOMS_PER_QUERY`` rooms.
+    """
+    found = standings(viewer, list(dict.fromkeys(room for room, _ in asked)))
+    refused = {room_id: refusal for room_id, each in found.items() if (refusal := _unreadable(viewer, each))}
+    pages: dict[tuple[int, Span], list[Message]] = {}
+    for span in dict.fromkeys(span for _, span in asked):
+        ids = list(dict.fromkeys(room.pk for room, each in asked if each == span and room.pk not in refused))
+        for start in range(0, len(ids), ROOMS_PER_QUERY):
+            for message in _edges_of_logs(ids[start : start + ROOMS_PER_QUERY], span):
+                pages.setdefault((message.room_id, span), []).append(message)
+    return [refused.get(room.pk) or _page(room, span, pages.get((room.pk, span), [])) for room, span in asked]
+
+
+def _unreadable(viewer: Viewer, found: Standing) -> Refusal | None:
+    try:
+        require_readable(viewer, found)
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def _edges_of_logs(room_ids: Sequence[int], span: Span) -> list[Message]:
+    """One more message of each room than ``span`` is long, if there are, with their authors, by one statement."""
+    order = f"ORDER BY sequence {'DESC' if span.backwards else 'ASC'} LIMIT %s"
+    if connection.vendor == "postgresql":
+        rooms = ", ".join(["(%s)"] * len(room_ids))
+        one = f"SELECT * FROM {MESSAGES.table} WHERE room_id = asked.id {order}"  # noqa: S608 - the models' own names
+        pages = f"(VALUES {rooms}) AS asked (id) CROSS JOIN LATERAL ({one}) AS {MESSAGES.table}"
+        values = [*room_ids, span.size + 1]
+    else:  # SQLite: no LATERAL, and a limit of its own only for a part that is a subquery
+        one = f"SELECT * FROM (SELECT * FROM {MESSAGES.table} WHERE room_id = %s {order})"  # noqa: S608 - as above
+        pages = f"({' UNION ALL '.join([one] * len(room_ids))}) AS {MESSAGES.table}"
+        values = [value for room_id in room_ids for value in (room_id, span.size + 1)]
+    authors = f"JOIN {MEMBERS.table} ON {MEMBERS.table}.id = {MESSAGES.table}.author_id"
+    rows = selected([MESSAGES, MEMBERS], f"FROM {pages} {authors}", values)
+    messages = MESSAGES.made([row[: MESSAGES.width] for row in rows])
+    for message, author in zip(messages, MEMBERS.made([row[MESSAGES.width :] for row in rows]), strict=True):
+        message.author = author
+    return messages
+
+
+def _page(room: Room, span: Span, found: list[Message]) -> Slice[Message]:
+    """What ``slice_of`` makes of the items that it reads."""
+    ordered = sorted(found, key=lambda message: message.sequence, reverse=span.backwards)
+    more, items = len(ordered) > span.size, ordered[: span.size]
+    for message in items:
+        message.room = message.author.room = room
+    if span.backwards:
+        return Slice(items[::-1], has_next=False, has_previous=more)
+    return Slice(items, has_next=more, has_previous=False)

@@ -1,8 +1,9 @@
 """How much a document asks for, told from its text and its variables alone, before anything of it runs.
 
-Each field of an answer costs one, and what a list holds counts as often as the list is long: as often as `first` or
-`last` of the field around it says, 50 times without. Fragments count wherever they are spread. Introspection is priced
-by the piece, as the length of its lists is ours and not the client's.
+Each field of an answer costs one, or its weight where it asks the database, and what a list holds counts as often as
+the list is long: as often as `first` or `last` of the field around it says, 50 times without, or as long as the list
+can be where it is not a page's (``prices``). Fragments count wherever they are spread. Introspection is priced by the
+piece, as the length of its lists is ours and not the client's.
 
 The work is linear in the document: a fragment is measured once, however often it is spread.
 """
@@ -34,6 +35,8 @@ from graphql import (
     is_introspection_type,
     is_list_type,
 )
+
+from .prices import price_of
 
 DEFAULT_SIZE = 50
 HUGE_SIZE = 10**9
@@ -188,12 +191,14 @@ class _Measuring:
 
     def _cost(self, node: FieldNode, definition: GraphQLField | None, inner: Measure) -> tuple[int, int]:
         """Return (once, per item of the list around it)."""
-        is_paged = definition is not None and any(name in definition.args for name in PAGE_SIZES)
-        size = self._size(node) if is_paged else DEFAULT_SIZE
-        children = inner.cost(size)
-        if definition is None or not is_list_type(get_nullable_type(definition.type)):
-            return 1 + children, 0
-        return (1 + size * children, 0) if is_paged else (1, children)
+        if definition is None:
+            return 1 + inner.cost(), 0
+        is_paged = any(name in definition.args for name in PAGE_SIZES)
+        children = inner.cost(self._size(node) if is_paged else DEFAULT_SIZE)
+        price = price_of(definition)
+        if not is_list_type(get_nullable_type(definition.type)):
+            return price.weight + children, 0
+        return (price.weight, children) if price.size is None else (price.weight + price.size * children, 0)
 
     def _size(self, node: FieldNode) -> int:
         given = [self._number(it.value) for it in node.arguments or () if it.name.value in PAGE_SIZES]
@@ -217,7 +222,10 @@ class _Measuring:
 
 
 def _whole(given: object) -> int | None:
-    return max(0, min(given, HUGE_SIZE)) if type(given) is int else None
+    """The number that GraphQL takes a variable for, which in JSON may be `100.0` or `1e2`; None for what is none."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or given != given:  # not NaN
+        return None
+    return int(max(0, min(given, HUGE_SIZE)))
 
 
 def _directed(found: Measure, node: SelectionNode | FragmentDefinitionNode) -> Measure:

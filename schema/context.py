@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
+from rooms.exceptions import Refusal
 from rooms.hub import Hub
 from rooms.identity import NOBODY, NOT_IN_FORCE, Viewer
-from rooms.models import Room
+from rooms.models import Message, Room
+from rooms.paging import Slice, Span
 from rooms.provider import is_jwt, viewers_by_jwt
-from rooms.selectors import Standing, standings
+from rooms.selectors import Standing, message_pages, standings
 from rooms.sessions import is_session_key, viewers_by_session_key
 from rooms.threads import enter_lane, in_database
 from rooms.tokens import viewers_by_token
@@ -62,6 +64,11 @@ class Context:
         """What the viewer is to rooms. Without a cache: that can change while a subscription lives."""
         return DataLoader(self._load_standings, cache=False)
 
+    @cached_property
+    def message_pages(self) -> DataLoader[tuple[Room, Span], Slice[Message]]:
+        """Pages of rooms' messages: those asked for at the same time by one statement. Without a cache, too."""
+        return DataLoader(self._load_message_pages, cache=False)
+
     def become(self, viewer: Viewer) -> None:
         self.viewer = viewer
         self.remember(viewer)
@@ -74,6 +81,9 @@ class Context:
     async def _load_standings(self, rooms: list[Room]) -> list[Standing]:
         found = await in_database(standings, self.viewer, rooms)
         return [found[room.pk] for room in rooms]
+
+    async def _load_message_pages(self, asked: list[tuple[Room, Span]]) -> list[Slice[Message] | Refusal]:
+        return await in_database(message_pages, viewer=self.viewer, asked=asked)
 
 
 def lane_of(viewer: Viewer, address: str | None) -> str:

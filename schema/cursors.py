@@ -10,7 +10,7 @@ import re
 
 from rooms.epochs import LARGEST_EPOCH, LogPosition, require_epoch
 from rooms.exceptions import CursorInvalid
-from rooms.models import FIRST_EPOCH, Room
+from rooms.models import FIRST_EPOCH, Member, Room
 
 from .ids import MAX_KEY, opaque, plain_of
 
@@ -18,6 +18,7 @@ MAX_SEQUENCE = 2**31 - 1
 
 _LOG = re.compile(r"log:([1-9][0-9]{0,18})(?::e([1-9][0-9]{0,12}))?:(0|[1-9][0-9]{0,9})")
 _ROOMS = re.compile(r"rooms:([1-9][0-9]{0,18}):([^\0]+)", re.DOTALL)
+_MEMBERSHIPS = re.compile(r"memberships:([1-9][0-9]{0,18}):([^\0]+)", re.DOTALL)
 
 
 def log_cursor(room_id: int, sequence: int, epoch: int = FIRST_EPOCH) -> str:
@@ -47,7 +48,20 @@ def rooms_cursor(room: Room) -> str:
 
 def room_key_in(cursor: str) -> tuple[str, int]:
     """Return (name, id). Raises CursorInvalid for anything that is not a cursor of the list of rooms."""
-    match = _ROOMS.fullmatch(plain_of(cursor) or "")
+    return _named_key(_ROOMS, cursor)
+
+
+def memberships_cursor(member: Member) -> str:
+    return opaque(f"memberships:{member.pk}:{member.room.name}")
+
+
+def membership_key_in(cursor: str) -> tuple[str, int]:
+    """Return (room name, id). Raises CursorInvalid for anything that is not a cursor of a viewer's memberships."""
+    return _named_key(_MEMBERSHIPS, cursor)
+
+
+def _named_key(pattern: re.Pattern[str], cursor: str) -> tuple[str, int]:
+    match = pattern.fullmatch(plain_of(cursor) or "")
     if match is None or int(match[1]) > MAX_KEY:
         raise CursorInvalid
     return match[2], int(match[1])

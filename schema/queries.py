@@ -15,6 +15,8 @@ from rooms.threads import in_database
 from .context import Info
 from .cursors import room_key_in, rooms_cursor
 from .ids import decode_any_id
+from .prices import STATEMENT, priced
+from .time_slices import time_slice
 from .types import Connection, Node, Room, Viewer, connection_of, span_of, viewer_type
 
 
@@ -25,7 +27,10 @@ class Query:
         require_sound(info.context.viewer)
         return viewer_type(info.context.viewer)
 
-    @strawberry.field(description="Anything by its id. Null when there is no such thing, or when you may not read it.")
+    @strawberry.field(
+        description="Anything by its id. Null when there is no such thing, or when you may not read it.",
+        metadata=priced(weight=STATEMENT),
+    )
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:
         type_name, key = decode_any_id(id, field="id")
         try:
@@ -34,7 +39,10 @@ class Query:
             require_sound(info.context.viewer)
             return None
 
-    @strawberry.field(description="Null when there is no such room, or when you may not know that there is.")
+    @strawberry.field(
+        description="Null when there is no such room, or when you may not know that there is.",
+        metadata=priced(weight=STATEMENT),
+    )
     async def room(self, info: Info, slug: str) -> Room | None:
         found: Any = await in_database(selectors.room_by_slug, viewer=info.context.viewer, slug=slug)
         if found is None:
@@ -45,7 +53,8 @@ class Query:
         description=(
             "The rooms you may know of, by name. `search` matches name and description. At most 100 at a time; the"
             " first 50 unless `first` or `last` says otherwise. `archived`: only those, or only the others."
-        )
+        ),
+        metadata=priced(weight=STATEMENT),
     )
     async def rooms(
         self,
@@ -66,6 +75,7 @@ class Query:
             search=search or "",
             archived=archived,
         )
+        await time_slice()
         return connection_of(found, rooms_cursor)
 
 

@@ -19,14 +19,16 @@ from rooms.paging import Slice, Span
 from rooms.threads import in_database
 
 from .context import Info
-from .cursors import log_cursor, sequence_in
+from .cursors import log_cursor, membership_key_in, memberships_cursor, sequence_in
 from .ids import encode_id
+from .prices import SHARED_STATEMENT, STATEMENT, priced
+from .time_slices import time_slice
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 
 T = TypeVar("T")
-M = TypeVar("M", models.Room, models.Message)
+M = TypeVar("M", models.Room, models.Message, models.Member)
 
 
 @strawberry.enum(description="Who may read a room and who may join it.")
@@ -113,10 +115,12 @@ class Room(Node):
         return cast("Member | None", member)
 
     @strawberry.field(
-        description="Who is banned from it, the newest ban first, at most 100; null but for its moderators and staff."
+        description="Who is banned from it, the newest ban first, at most 100; null but for its moderators and staff.",
+        metadata=priced(weight=STATEMENT, size=selectors.BANNED_SHOWN),
     )
     async def banned_members(self, info: Info, root: Parent[models.Room]) -> list[Member] | None:
         found: Any = await in_database(selectors.banned_members, viewer=info.context.viewer, room=root)
+        await time_slice()
         return cast("list[Member] | None", found)
 
     @strawberry.field(
@@ -124,7 +128,8 @@ class Room(Node):
             "In sending order; null, with an error beside it, where you may not read. An edge's cursor, or"
             " pageInfo.endCursor, is also a good `after` for the subscription. At most 100 at a time; the first 50"
             " unless `first` or `last` says otherwise."
-        )
+        ),
+        metadata=priced(weight=SHARED_STATEMENT),
     )
     async def messages(
         self,
@@ -135,14 +140,19 @@ class Room(Node):
         last: int | None = None,
         before: str | None = None,
     ) -> Connection[Message] | None:
-        found = await in_database(
-            selectors.messages_slice,
-            viewer=info.context.viewer,
-            room=root,
-            span=span_of(first, last),
-            after=None if after is None else sequence_in(after, root.pk, root.epoch),
-            before=None if before is None else sequence_in(before, root.pk, root.epoch),
-        )
+        span = span_of(first, last)
+        if after is None and before is None:
+            found = await info.context.message_pages.load((root, span))
+        else:
+            found = await in_database(
+                selectors.messages_slice,
+                viewer=info.context.viewer,
+                room=root,
+                span=span,
+                after=None if after is None else sequence_in(after, root.pk, root.epoch),
+                before=None if before is None else sequence_in(before, root.pk, root.epoch),
+            )
+        await time_slice()
         return connection_of(found, lambda message: log_cursor(root.pk, message.sequence, root.epoch))
 
 
@@ -214,10 +224,42 @@ class Viewer:
     is_guest: bool
     display_name: str | None
 
-    @strawberry.field(description="You in every room that you are in, by the room's name.")
+    @strawberry.field(
+        description=(
+            "You in the rooms that you are in, by the room's name. Of more than 100 those that you joined last:"
+            " `memberships` pages through all."
+        ),
+        metadata=priced(weight=STATEMENT, size=selectors.MEMBERSHIPS_SHOWN),
+    )
     async def members(self, info: Info) -> list[Member]:
         members: Any = await in_database(selectors.memberships, viewer=info.context.viewer)
+        await time_slice()
         return cast("list[Member]", members)
+
+    @strawberry.field(
+        description=(
+            "You in every room that you are in, by the room's name. At most 100 at a time; the first 50 unless `first`"
+            " or `last` says otherwise."
+        ),
+        metadata=priced(weight=STATEMENT),
+    )
+    async def memberships(
+        self,
+        info: Info,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> Connection[Member]:
+        found = await in_database(
+            selectors.memberships_slice,
+            viewer=info.context.viewer,
+            span=span_of(first, last),
+            after=None if after is None else membership_key_in(after),
+            before=None if before is None else membership_key_in(before),
+        )
+        await time_slice()
+        return connection_of(found, memberships_cursor)
 
 
 def viewer_type(viewer: RoomsViewer) -> Viewer:

@@ -25,6 +25,7 @@ CORE = schema._schema
 STANDARD_INTROSPECTION = get_introspection_query(
     specified_by_url=True, directive_is_repeatable=True, schema_description=True, input_value_deprecation=True
 )
+ROOMS = 25  # the weight of a field that asks the database
 LIST_DEPTH_BOMB = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }"
 
 
@@ -39,33 +40,41 @@ def measure(text: str, **variables: Any) -> Measure:
     [
         ("{ __typename }", 1),
         ("{ viewer { isGuest displayName } }", 3),
-        ("{ rooms(first: 10) { edges { node { id } } } }", 1 + 1 + 10 * 2),
-        ("{ rooms(last: 10) { edges { node { id } } } }", 1 + 1 + 10 * 2),
-        ("{ rooms { edges { node { id } } } }", 1 + 1 + 50 * 2),
-        ("{ rooms(first: 10) { edges { cursor } pageInfo { endCursor } } }", 1 + 1 + 10 + 2),
-        ("{ rooms(first: 0) { edges { node { id } } } }", 2),
-        ("{ rooms(first: -5) { edges { node { id } } } }", 2),
-        ("{ rooms(first: 3, last: 7) { edges { cursor } } }", 2 + 7),
-        ("{ viewer { members { id } } }", 2 + 50),
-        ("{ rooms(first: 2) { edges { node { messages(last: 3) { edges { cursor } } } } } }", 2 + 2 * (1 + 2 + 3)),
-        ("{ rooms(first: 2) { ...P } } fragment P on RoomConnection { edges { cursor } }", 2 + 2),
-        ("{ rooms(first: 2) { ... { edges { cursor } } } }", 2 + 2),
-        ("{ rooms(first: 2) { ... on RoomConnection { edges { cursor } } } }", 2 + 2),
+        ("{ rooms(first: 10) { edges { node { id } } } }", ROOMS + 1 + 10 * 2),
+        ("{ rooms(last: 10) { edges { node { id } } } }", ROOMS + 1 + 10 * 2),
+        ("{ rooms { edges { node { id } } } }", ROOMS + 1 + 50 * 2),
+        ("{ rooms(first: 10) { edges { cursor } pageInfo { endCursor } } }", ROOMS + 1 + 10 + 2),
+        ("{ rooms(first: 0) { edges { node { id } } } }", ROOMS + 1),
+        ("{ rooms(first: -5) { edges { node { id } } } }", ROOMS + 1),
+        ("{ rooms(first: 3, last: 7) { edges { cursor } } }", ROOMS + 1 + 7),
+        ("{ viewer { members { id } } }", 1 + 25 + 100),
+        ("{ viewer { memberships(first: 3) { edges { cursor } } } }", 1 + 25 + 1 + 3),
+        ('{ node(id: "x") { ... on Room { bannedMembers { id } } } }', 25 + 25 + 100),
+        ('{ room(slug: "x") { bannedMembers { id } } }', 25 + 25 + 100),
+        (
+            "{ rooms(first: 2) { edges { node { messages(last: 3) { edges { cursor } } } } } }",
+            ROOMS + 1 + 2 * (1 + 10 + 1 + 3),
+        ),
+        ("{ rooms(first: 2) { ...P } } fragment P on RoomConnection { edges { cursor } }", ROOMS + 1 + 2),
+        ("{ rooms(first: 2) { ... { edges { cursor } } } }", ROOMS + 1 + 2),
+        ("{ rooms(first: 2) { ... on RoomConnection { edges { cursor } } } }", ROOMS + 1 + 2),
         ("{ viewer { ...F ...F } } fragment F on Viewer { isGuest }", 1 + 2),
-        ("query ($n: Int = 7) { rooms(first: $n) { edges { cursor } } }", 2 + 7),
-        ("query ($n: Int) { rooms(first: $n) { edges { cursor } } }", 2 + 50),
-        ("query ($given: Int) { rooms(first: $given) { edges { cursor } } }", 2 + 20),
-        ("query ($given: Int = 7) { rooms(first: $given) { edges { cursor } } }", 2 + 20),
-        ("query ($word: Int) { rooms(first: $word) { edges { cursor } } }", 2 + 50),
-        ("query ($truth: Int) { rooms(first: $truth) { edges { cursor } } }", 2 + 50),
-        ("query ($nothing: Int = 7) { rooms(first: $nothing) { edges { cursor } } }", 2 + 50),
+        ("query ($n: Int = 7) { rooms(first: $n) { edges { cursor } } }", ROOMS + 1 + 7),
+        ("query ($n: Int) { rooms(first: $n) { edges { cursor } } }", ROOMS + 1 + 50),
+        ("query ($given: Int) { rooms(first: $given) { edges { cursor } } }", ROOMS + 1 + 20),
+        ("query ($given: Int = 7) { rooms(first: $given) { edges { cursor } } }", ROOMS + 1 + 20),
+        ("query ($word: Int) { rooms(first: $word) { edges { cursor } } }", ROOMS + 1 + 50),
+        ("query ($truth: Int) { rooms(first: $truth) { edges { cursor } } }", ROOMS + 1 + 50),
+        ("query ($nothing: Int = 7) { rooms(first: $nothing) { edges { cursor } } }", ROOMS + 1 + 50),
+        ("query ($float: Int) { rooms(first: $float) { edges { cursor } } }", ROOMS + 1 + 100),
+        ("query ($huge: Int) { rooms(first: $huge) { edges { cursor } } }", ROOMS + 1 + 10**9),
         ("{ nothing { at { all } } }", 3),
         ("{ __schema { types { fields { name } } } }", 1_000),
         ("{ __schema { a: types { name } b: types { name } } }", 3_000),
     ],
 )
 def test_a_cost_is_the_most_fields_that_an_answer_can_have(text: str, cost: int) -> None:
-    assert measure(text, given=20, word="x", truth=True, nothing=None).cost() == cost
+    assert measure(text, given=20, word="x", truth=True, nothing=None, float=1e2, huge=1e300).cost() == cost
 
 
 @pytest.mark.parametrize("size", ["9" * 5_000, "-" + "9" * 5_000])
@@ -121,7 +130,7 @@ LIMITED: dict[str, tuple[int, Callable[[int], str]]] = {
     "document_aliases": (3, lambda n: "{" + "".join(f" a{i}: __typename" for i in range(n)) + "}"),
     "document_directives": (3, lambda n: "{" + " __typename @include(if: true)" * n + "}"),
     "document_root_fields": (3, lambda n: "{" + " __typename" * n + "}"),
-    "document_cost": (102, lambda n: f"{{ rooms(first: {n - 2}) {{ edges {{ cursor }} }} }}"),
+    "document_cost": (126, lambda n: f"{{ rooms(first: {n - ROOMS - 1}) {{ edges {{ cursor }} }} }}"),
 }
 
 
@@ -202,7 +211,7 @@ def test_a_subscription_is_held_to_the_limits_over_http_too() -> None:
 def test_a_cost_is_told_with_an_answer_and_its_refusal() -> None:
     assert Api().execute("{ viewer { isGuest } }")["extensions"] == {"cost": {"requested": 2, "limit": 5_000}}
     refused = Api().execute("{ rooms(first: 100) { edges { node { messages(first: 100) { edges { cursor } } } } } }")
-    assert "cost: 10302 of at most 5000" in refused["errors"][0]["message"]
+    assert "cost: 11226 of at most 5000" in refused["errors"][0]["message"]
 
 
 # Introspection is deep by nature, and bounded by a rule of its own.

@@ -90,18 +90,25 @@ def test_what_does_not_parse_is_not_remembered(parsing: Mock) -> None:
 
 
 def test_a_cost_goes_by_the_variables_of_this_request() -> None:
-    for variables, cost in (({"n": 3}, 5), ({"n": 30}, 32), ({"n": 3}, 5), ({}, 9), ({"n": None}, 52), ({"n": 3}, 5)):
-        assert cost_of(PAGE, **variables) == cost
+    for variables, size in (({"n": 3}, 3), ({"n": 30}, 30), ({"n": 3}, 3), ({}, 7), ({"n": None}, 50), ({"n": 3}, 3)):
+        assert cost_of(PAGE, **variables) == 26 + size
     assert Api().refusal(PAGE, n=5_000)["code"] == "QUERY_TOO_COMPLEX"
-    assert cost_of(PAGE, n=3) == 5
+    assert cost_of(PAGE, n=3) == 29
 
 
-@pytest.mark.parametrize("given", [True, 1.0, "1", [1], {"a": 1}])
+@pytest.mark.parametrize("given", [True, "1", [1], {"a": 1}])
 def test_what_is_no_whole_number_is_not_taken_for_one_that_was(given: object) -> None:
     document = document_of(PAGE, None, CORE)
     ((_, one),) = document.measures({"n": 1})
     ((_, other),) = document.measures({"n": given})
-    assert (one.cost(), other.cost()) == (2 + 1, 2 + 50)
+    assert (one.cost(), other.cost()) == (26 + 1, 26 + 50)
+
+
+@pytest.mark.parametrize(("given", "size"), [(1.0, 1), (1e2, 100), (-2.0, 0), (float("nan"), 50), (1e300, 10**9)])
+def test_a_whole_number_counts_however_it_is_written(given: float, size: int) -> None:
+    """GraphQL takes 100.0 for 100 (section 3.5.1), and JSON has no other numbers than these."""
+    ((_, found),) = document_of(PAGE, None, CORE).measures({"n": given})
+    assert found.cost() == 26 + size
 
 
 def test_a_document_is_measured_once_for_each_size_that_is_asked_for() -> None:
@@ -119,7 +126,7 @@ def test_the_sizes_that_are_remembered_are_bounded() -> None:
     document = document_of(PAGE, None, CORE)
     for n in range(1_000):
         ((_, measure),) = document.measures({"n": n})
-        assert measure.cost() == 2 + n
+        assert measure.cost() == 26 + n
     assert len(document._measures) <= documents.MEASURES_KEPT
 
 
