@@ -17,7 +17,7 @@ class Flaw(Enum):
     """What is wrong with the credentials that a client has shown."""
 
     TOKEN = "The bearer token is not in force: log in or join again, or send none."
-    SITE = "A session counts only with its site's own Origin header or with Django's CSRF token."
+    SITE = "A session counts only with its site's own Origin or a CSRF token (X-CSRFToken): send one, or a bearer token."
 
 
 @dataclass(frozen=True)

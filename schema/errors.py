@@ -5,6 +5,7 @@ and everything else is masked as INTERNAL_SERVER_ERROR, with the details in the 
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from graphql import GraphQLError
@@ -16,6 +17,8 @@ from .tracing import current_request_id
 logger = logging.getLogger(__name__)
 
 MASKED_MESSAGE = "Something went wrong on our side."
+OF_VARIABLE = re.compile(r"Variable '\$\w+' has invalid value(?: at [^:]*)?: ")
+VALUE = re.compile(r"(?:, found|(?<= value)): .*", re.DOTALL)
 QUERY_CANCELED = "57014"  # the SQLSTATE of PostgreSQL for a statement that took too long
 
 
@@ -43,8 +46,15 @@ def presented(error: GraphQLError) -> dict[str, Any]:
         return {**GraphQLError("", nodes=error.nodes, path=error.path).formatted, **masked()}
     refusal = refusal_in(error)
     if refusal is None:
-        return {**error.formatted, "extensions": {"code": "BAD_USER_INPUT"}}
+        return {**error.formatted, "message": worded(error.message), "extensions": {"code": "BAD_USER_INPUT"}}
     return {**error.formatted, **refusal_presented(refusal)}
+
+
+def worded(message: str) -> str:
+    """What is wrong with a variable without its value, which graphql-core adds as Python writes it: it may be a secret."""
+    if (found := OF_VARIABLE.match(message)) is None:
+        return message
+    return found[0] + VALUE.sub(".", message[found.end() :]).replace("not to be None.", "not to be null.")
 
 
 def refusal_presented(refusal: Refusal) -> dict[str, Any]:

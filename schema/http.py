@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import login, logout
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from graphql import OperationType
@@ -74,9 +74,12 @@ async def answer(request: HttpRequest) -> HttpResponse:
     except Refusal as refusal:
         return _refused(refusal, media_type)
     except RequestDataTooBig:
-        return _refused(Unservable(413, "body", "The body is too large."), media_type)
-    except SuspiciousOperation as error:
-        return _refused(BadUserInput("body", str(error)), media_type)
+        return _refused(Unservable(413, "body", "The body is too large: ask for less at once."), media_type)
+    except TooManyFieldsSent:
+        return _refused(BadUserInput("query", "The query string has too many parameters."), media_type)
+    except SuspiciousOperation:
+        message = "The request is not as clients write it: are its Host and its query string as they should be?"
+        return _refused(BadUserInput("body", message), media_type)
     except Exception:
         logger.exception("A request failed outside of its resolvers")
         return _response({"errors": [masked()]}, 500, media_type)

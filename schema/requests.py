@@ -42,6 +42,10 @@ def json_object(text: str | bytes) -> dict[str, Any]:
         )
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 from byte {error.start + 1} on") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(_fault_in(error)) from error
     if not isinstance(value, dict):
         raise ValueError("not an object")
     _require_shallow(value)
@@ -78,6 +82,15 @@ def _optional(payload: dict[str, Any], name: str, kind: type) -> Any:
     if value is not None and not isinstance(value, kind):
         raise BadUserInput(name, f"`{name}` must be {'a text' if kind is str else 'an object'} or null.")
     return value
+
+
+def _fault_in(error: json.JSONDecodeError) -> str:
+    """Where the JSON ends to be some, in words of ours: Python's change."""
+    if not error.doc.strip():
+        return "it is empty"
+    if error.doc.startswith("\ufeff"):
+        return "it begins with a byte order mark, which JSON has not"
+    return f"no JSON from line {error.lineno}, column {error.colno} on"
 
 
 def _refuse_constant(name: str) -> None:

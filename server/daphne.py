@@ -30,6 +30,7 @@ from daphne.server import Server as DaphneServer
 from daphne.server import reactor, twisted_loop
 from twisted.internet import tcp
 
+from . import words
 from .drain import EXTENSION, REASON, SERVICE_RESTART, Notice, Timetable, drain
 from .frames import plain_in, text_header
 from .garbage import Garbage
@@ -160,7 +161,10 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
     # Its own beginning and end
 
     def _listen(self) -> None:
-        self.ws_factory.setProtocolOptions(failByDrop=False, closeHandshakeTimeout=CLOSE_SECONDS)
+        # Which origins may come the application decides, and says why not.
+        self.ws_factory.setProtocolOptions(
+            failByDrop=False, closeHandshakeTimeout=CLOSE_SECONDS, allowNullOrigin=True
+        )
         self.ws_factory.protocol = socket_class_for(self.ws_factory)
         self._port = reactor.adoptStreamPort(self._listener.fileno(), self._listener.family, Factory(self))
         self._port.transport = self._connection
@@ -349,6 +353,30 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         if taken < len(frames):
             transport.write(frames[taken:])
 
+    # What is refused below the application
+
+    def onConnect(self, request: Any) -> Any:  # noqa: N802
+        """Refuse what Daphne would fail at: it takes every subprotocol for ASCII."""
+        if not request.headers.get("sec-websocket-protocol", "").isascii():
+            raise ws_protocol.ConnectionDeny(HTTPStatus.BAD_REQUEST.value, words.HANDSHAKE)
+        return super().onConnect(request)
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:  # noqa: N802, N803
+        """Say it in our words: ``reason`` is autobahn's, or of an exception."""
+        self.wasNotCleanReason = reason
+        self._answer_handshake(HTTPStatus(code), list(responseHeaders or ()), words.handshake_refused(code).encode())
+
+    def _fail_connection(self, code: int = 1001, reason: str = "") -> None:
+        super()._fail_connection(code, words.close_reason(code, self.maxMessagePayloadSize))
+
+    def _answer_handshake(self, status: HTTPStatus, headers: list[tuple[str, str]], body: bytes) -> None:
+        names = {name.lower() for name, _ in headers}
+        headers += [] if "content-type" in names else [("content-type", "text/plain; charset=utf-8")]
+        headers += [("content-length", str(len(body))), ("connection", "close")]
+        self.sendHttpErrorResponse(status.value, status.phrase, headers)
+        self.sendData(body)
+        self.dropConnection()
+
     # Its end
 
     def begin_drain(self) -> None:
@@ -399,14 +427,12 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             del self.handshake_deferred
             status, body = HTTPStatus(self._denial["status"]), message.get("body", b"")
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._denial["headers"]]
-            headers += [("content-length", str(len(body))), ("connection", "close")]
-            self.sendHttpErrorResponse(status.value, status.phrase, headers)
-            self.sendData(body)
             self.server.protocol_disconnected(self)
-            self.dropConnection()
+            self._answer_handshake(status, headers, body)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:  # noqa: N802, N803
-        super().onClose(wasClean, SERVICE_RESTART if self._closed_for_restart else code, reason)
+        if hasattr(self, "server"):  # else its handshake was none, and Daphne has not heard of it
+            super().onClose(wasClean, SERVICE_RESTART if self._closed_for_restart else code, reason)
 
     def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
         """Do not wait for ever for a peer that says goodbye and then takes nothing more."""

@@ -21,6 +21,8 @@ from daphne.server import twisted_loop
 from twisted.internet.protocol import connectionDone
 from twisted.web import http
 
+from .words import request_refused
+
 ROOT_PATH = b"daphne-root-path"  # where Daphne believes any client that says where the application is served
 LINGER_SECONDS = 2.0  # in which a peer that is still sending can read why that is in vain, and as many to take the end
 
@@ -133,10 +135,10 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
             super().check_timeouts()
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
-        """Say as plain text what Daphne has a page for: no application puts its headers on that."""
+        """Say as plain text, in our words, what Daphne has a page for: no application puts its headers on that."""
         headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
         self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
-        self.handle_reply({"type": "http.response.body", "body": f"{status} {status_text.decode()}: {body}".encode()})
+        self.handle_reply({"type": "http.response.body", "body": f"{status} {status_text.decode()}: {request_refused(status)}".encode()})
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if self.server.is_draining and message.get("type") == "http.response.start" and self.channel is not None:

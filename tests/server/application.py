@@ -102,6 +102,8 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.close", "code": int(code), "reason": reason})
         case [_, "raises"]:
             raise RuntimeError("a bug")
+        case [_, "cookies"]:
+            await send({"type": "websocket.send", "text": dict(scope["headers"])[b"cookie"].decode()})
 
 
 async def grow_old() -> None:
