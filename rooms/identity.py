@@ -16,8 +16,10 @@ from .models import Guest
 class Flaw(Enum):
     """What is wrong with the credentials that a client has shown."""
 
-    TOKEN = "The bearer token is not in force: log in or join again, or send none."
-    SITE = "A session counts only with its site's own Origin or a CSRF token (X-CSRFToken): send one, or a bearer token."
+    TOKEN = "The bearer token is not in force: log in or join again, or send none."  # noqa: S105
+    SITE = (
+        "A session counts only with its site's own Origin or a CSRF token (X-CSRFToken): send one, or a bearer token."
+    )
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Viewer:
 
     ``token`` is the bearer token of ours by which they were known, ``ends_at`` when that by which they were known ends
     by itself, if it does; ``is_foreign`` whether that is a token of the operator's provider, which we cannot end.
-    ``flaw`` is why the credentials that were shown do not count: the viewer is unknown then, and may do what needs none.
+    ``flaw`` is why the credentials that were shown do not count: the viewer is unknown then, and may do what needs no
+    viewer.
     """
 
     user: User | None = None

@@ -48,11 +48,11 @@ class Readiness:
         if self._checking is None and self._now() - self._began >= FRESH_SECONDS:
             self._began = self._now()
             self._checking = asyncio.create_task(self._find_out())
-        if self._checking is None:
+        if (checking := self._checking) is None:
             return self._fault
         left = max(0.0, self._began + BOUND_SECONDS - self._now())
-        await asyncio.wait([self._checking], timeout=left)
-        return self._fault if self._checking is None else self._noted(LATE)
+        await asyncio.wait([checking], timeout=left)
+        return self._fault if checking.done() else self._noted(LATE)
 
     async def _find_out(self) -> None:
         try:

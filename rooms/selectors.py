@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
@@ -208,7 +210,10 @@ def _places_in_sql(asked: Iterable[tuple[int, Viewer]]) -> tuple[str, list[int]]
 
 
 def is_banned_address(*, room: Room, address: str | None) -> bool:
-    return address is not None and Ban.objects.filter(room=room, address=address).exists()
+    """Whether a guest was banned with it. A proxy's own is no client's: with it all behind that would be kept out."""
+    if address is None or any(ip_address(address) in network for network in settings.TRUSTED_PROXIES):
+        return False
+    return Ban.objects.filter(room=room, address=address).exists()
 
 
 def _known_rooms(viewer: Viewer) -> QuerySet[Room]:

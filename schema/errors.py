@@ -51,7 +51,7 @@ def presented(error: GraphQLError) -> dict[str, Any]:
 
 
 def worded(message: str) -> str:
-    """What is wrong with a variable without its value, which graphql-core adds as Python writes it: it may be a secret."""
+    """What is wrong with a variable without its value, which graphql-core adds in Python; it may be a secret."""
     if (found := OF_VARIABLE.match(message)) is None:
         return message
     return found[0] + VALUE.sub(".", message[found.end() :]).replace("not to be None.", "not to be null.")

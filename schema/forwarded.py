@@ -15,7 +15,9 @@ Address = IPv4Address | IPv6Address
 
 # RFC 7239, section 6: an address, in brackets if it is IPv6 and has a port; the port may be an obfuscated one.
 NODE = re.compile(r"\[(?P<bracketed>[^\]]*)\](?::[\w.-]*)?|(?P<v4>[\d.]+)(?::[\w.-]*)?|(?P<bare>.*)", re.DOTALL)
-PAIR = re.compile(r'\s*(?P<name>[^\s=;,"]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<token>[^\s;,"]*))\s*(?P<end>[;,]|$)')
+PAIR = re.compile(
+    r'\s*(?P<name>[^\s=;,"]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<token>[^\s;,"]*))\s*(?P<end>[;,]|$)'
+)
 
 
 class Hop(NamedTuple):

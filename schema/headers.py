@@ -1,7 +1,7 @@
 """A request's headers, read one way over HTTP and WebSocket.
 
-A header may come in several lines, and a server hands over each, or joins them. RFC 9110, section 5.3, says which may be
-joined, and how; of those that have one value none is chosen: readers that choose differently are how a check is got
+A header may come in several lines, and a server hands over each, or joins them. RFC 9110, section 5.3, says which may
+be joined, and how; of those that have one value none is chosen: readers that choose differently are how a check is got
 round.
 """
 

@@ -30,7 +30,7 @@ Headers = list[tuple[bytes, bytes]]
 
 CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 429: "RATE_LIMITED"}
 MESSAGES = {
-    400: "The request was refused: is its Host one of the server's ALLOWED_HOSTS, and are its cookies as they were set?",
+    400: "The request was refused: is its Host one of ALLOWED_HOSTS, and are its cookies as they were set?",
     403: "The request was refused: it does not show that it comes from a page of this site.",
     404: f"There is nothing at this address: GraphQL is at {GRAPHQL}.",
 }

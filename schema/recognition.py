@@ -58,7 +58,7 @@ class Recognition:
         self.forbid = on_forbidden
 
     def show(self, bearer: str | None) -> None:
-        """Take the token that the client has shown, if it has: one in the handshake's header counts where it has not."""
+        """Take the token that the client has shown; where it has shown none, that of the handshake's header counts."""
         if bearer is not None:
             self.credentials = replace(self.credentials, authorization=bearer)
         self._found = None

@@ -305,13 +305,11 @@ class Socket:
         )
         document = prepared(self._served.schema, request, context)
         if not isinstance(document, Document):
-            if refusal := _flaw_in(document):
-                self._require_other_credentials(context, refusal)
+            self._heed_flaw(context, document)
             return await self._refuse(operation_id, document)
         if document.operation.operation is not OperationType.SUBSCRIPTION:
             result = await answered(self._served.schema, document, request, context)
-            if refusal := _flaw_in(result):
-                self._require_other_credentials(context, refusal)
+            self._heed_flaw(context, result)
             if is_request_error(result):
                 return await self._refuse(operation_id, result)
             return await self._finish(operation_id, _next(operation_id, result), _complete(operation_id))
@@ -326,11 +324,13 @@ class Socket:
                 await self._flow.put(message, operation_id=operation_id, position=progress.position)
         return await self._finish(operation_id, _complete(operation_id))
 
-    def _require_other_credentials(self, context: Context, refusal: Refusal) -> None:
-        """End the socket, since its client has shown a token that is not in force and wants what needs one.
+    def _heed_flaw(self, context: Context, result: Result) -> None:
+        """End the socket where its client has shown a token that is not in force and wants what needs one.
 
         A query or a mutation is answered before; a subscription goes on where its client comes back with another token.
         """
+        if (refusal := _flaw_in(result)) is None:
+            return
         forbidden = Closed(FORBIDDEN, f"Forbidden: {refusal.message}")
         if context.document and context.document.operation.operation is OperationType.SUBSCRIPTION:
             raise forbidden

@@ -162,9 +162,7 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
 
     def _listen(self) -> None:
         # Which origins may come the application decides, and says why not.
-        self.ws_factory.setProtocolOptions(
-            failByDrop=False, closeHandshakeTimeout=CLOSE_SECONDS, allowNullOrigin=True
-        )
+        self.ws_factory.setProtocolOptions(failByDrop=False, closeHandshakeTimeout=CLOSE_SECONDS, allowNullOrigin=True)
         self.ws_factory.protocol = socket_class_for(self.ws_factory)
         self._port = reactor.adoptStreamPort(self._listener.fileno(), self._listener.family, Factory(self))
         self._port.transport = self._connection

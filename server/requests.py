@@ -138,7 +138,12 @@ class Request(http_protocol.WebRequest):  # type: ignore[misc]
         """Say as plain text, in our words, what Daphne has a page for: no application puts its headers on that."""
         headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"X-Content-Type-Options", b"nosniff")]
         self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
-        self.handle_reply({"type": "http.response.body", "body": f"{status} {status_text.decode()}: {request_refused(status)}".encode()})
+        self.handle_reply(
+            {
+                "type": "http.response.body",
+                "body": f"{status} {status_text.decode()}: {request_refused(status)}".encode(),
+            }
+        )
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if self.server.is_draining and message.get("type") == "http.response.start" and self.channel is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -28,10 +27,9 @@ BY_ADDRESS = {"host": "10.1.2.3:8000"}
 
 
 @pytest.fixture
-def strict(settings: Settings) -> Iterator[None]:
+def strict(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["chat.example"]
     settings.SECURE_SSL_REDIRECT = True
-    yield
 
 
 @pytest.fixture
@@ -78,7 +76,7 @@ async def test_under_a_prefix_they_are_at_the_root_too(path: str) -> None:
 
 
 async def test_a_process_that_ends_is_alive_and_not_ready(application: Probed) -> None:
-    draining = {"extensions": {"salas.drain": {"has_begun": True}}}
+    draining: Any = {"extensions": {"salas.drain": {"has_begun": True}}}
     assert (await probe(application, "/livez", **draining)).status == 200
     assert (await probe(application, "/readyz", **draining)).status == 503
 
@@ -97,8 +95,9 @@ async def test_without_the_database_it_is_not_ready_and_says_nothing_of_it(appli
 
 
 async def test_redis_is_not_asked(application: Probed) -> None:
-    with patch.object(BaseCache, "get", side_effect=ConnectionError("away")), patch.object(
-        hub.Hub, "start", side_effect=ConnectionError("away")
+    with (
+        patch.object(BaseCache, "get", side_effect=ConnectionError("away")),
+        patch.object(hub.Hub, "start", side_effect=ConnectionError("away")),
     ):
         assert (await probe(application, "/readyz")).status == 200
 

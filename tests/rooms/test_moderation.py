@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from ipaddress import ip_network
 from typing import Any
 from unittest.mock import patch
 
@@ -13,7 +14,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from rooms import broker, moderation, selectors, services
 from rooms.exceptions import (
@@ -431,6 +432,14 @@ def test_a_banned_guest_s_address_lets_nobody_in_without_an_account() -> None:
     assert join(NOBODY, room, "198.51.100.5").member.left_at is None
     assert join(NOBODY, room, None).member.left_at is None
     assert join(rui, room, ADDRESS).member.left_at is None, "who is a member already stays one"
+
+
+def test_a_proxy_s_own_address_keeps_nobody_out(settings: Settings) -> None:
+    """As where a proxy does not say whose requests it passes on."""
+    room = make_room()
+    ban(Viewer(guest=join(NOBODY, room, ADDRESS).guest), room)
+    settings.TRUSTED_PROXIES = [ip_network(ADDRESS)]
+    assert join(NOBODY, room, ADDRESS).member.left_at is None
 
 
 def test_the_address_is_the_one_that_a_guest_last_joined_from() -> None:

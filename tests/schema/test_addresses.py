@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from ipaddress import ip_network
 
 import pytest
@@ -60,10 +59,9 @@ def test_without_trusted_proxies_nobody_is(settings: Settings) -> None:
 
 
 @pytest.fixture
-def proxies(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def proxies(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/8")]
     monkeypatch.setattr(addresses, "_complained", set())
-    yield
 
 
 @pytest.mark.usefixtures("proxies")

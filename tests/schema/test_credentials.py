@@ -66,6 +66,12 @@ def rosa() -> User:
     return User.objects.create_user("rosa", password=PASSWORD)
 
 
+def account(name: str = "") -> User:
+    user = make_user(name).user
+    assert user is not None
+    return user
+
+
 # What is one
 
 
@@ -182,7 +188,10 @@ def test_what_needs_a_viewer_is_refused_and_nothing_is_done(access: RoomAccess) 
         (LEAVE, {"input": {"roomId": id_of(room)}}),
         (WHO, {}),
         (LOGOUT, {"everywhere": True}),
-        (f"mutation ($input: LeaveRoomInput!) {{ ...F }} fragment F on Mutation {LEAVE.partition(')')[2]}", {"input": {"roomId": id_of(room)}}),
+        (
+            f"mutation ($input: LeaveRoomInput!) {{ ...F }} fragment F on Mutation {LEAVE.partition(')')[2]}",
+            {"input": {"roomId": id_of(room)}},
+        ),
     ):
         response = api.post({"query": query, "variables": given})
         (error,) = response.json()["errors"]
@@ -255,7 +264,7 @@ def test_a_session_that_is_over_is_none(kind: str, rosa: User) -> None:
     if kind == "garbled":
         api.client.cookies["sessionid"] = "%00;x='"
     else:
-        api.client.force_login(make_user().user)
+        api.client.force_login(account())
     if kind == "expired":
         Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
     if kind == "ended":
@@ -283,7 +292,9 @@ async def asked_with(*authorizations: str) -> dict[str, Any]:
     return answered
 
 
-@pytest.mark.parametrize("lines", [("Basic YTpi", "Bearer TOKEN"), ("Bearer TOKEN", ""), ("Bearer TOKEN", "Bearer TOKEN")])
+@pytest.mark.parametrize(
+    "lines", [("Basic YTpi", "Bearer TOKEN"), ("Bearer TOKEN", ""), ("Bearer TOKEN", "Bearer TOKEN")]
+)
 async def test_a_token_counts_among_other_headers(lines: tuple[str, ...]) -> None:
     assert (await asked_with(*lines))["data"] == {"viewer": {"displayName": "Ana"}}
 
@@ -335,7 +346,11 @@ async def test_an_empty_authorization_beside_another_does_not_count() -> None:
 
 @pytest.mark.parametrize("params", [None, {}, {"authorization": ""}, {"authorization": "Basic YTpi"}])
 async def test_the_handshake_s_own_header_counts_where_connection_params_show_none(params: Any) -> None:
-    headers = {"authorization": f"Bearer {await guest_token()}", "origin": OWN["Origin"], "cookie": "sessionid=" + "a" * 32}
+    headers = {
+        "authorization": f"Bearer {await guest_token()}",
+        "origin": OWN["Origin"],
+        "cookie": "sessionid=" + "a" * 32,
+    }
     async with opened(headers=headers) as socket:
         await socket.init(params)
         assert (await answer(socket, WHO))["data"] == {"viewer": {"displayName": "Ana"}}
@@ -344,7 +359,7 @@ async def test_the_handshake_s_own_header_counts_where_connection_params_show_no
 @pytest.mark.parametrize("value", ["Basic YTpi", "", "Bearer null"])
 async def test_a_handshake_through_a_proxy_with_a_password_of_its_own_is_known_by_its_session(value: str) -> None:
     client = DjangoClient()
-    await in_database(lambda: client.force_login(make_user("rosa").user))
+    await in_database(lambda: client.force_login(account("rosa")))
     cookie = f"sessionid={client.cookies['sessionid'].value}"
     async with opened(headers={"authorization": value, "origin": OWN["Origin"], "cookie": cookie}) as socket:
         await socket.init({"authorization": ""})

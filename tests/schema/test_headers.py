@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -123,7 +124,8 @@ async def test_a_request_that_says_two_things_is_told_so(name: str, value: str) 
 @pytest.mark.parametrize("name", ["host", "origin"])
 async def test_a_handshake_that_says_two_things_is_refused(name: str) -> None:
     headers = {"origin": "http://testserver", name: "http://testserver" if name == "origin" else "testserver"}
-    for extensions, told in (({"websocket.http.response": {}}, [400]), ({}, [])):
+    answers: list[tuple[dict[str, Any], list[int]]] = [({"websocket.http.response": {}}, [400]), ({}, [])]
+    for extensions, told in answers:
         with pytest.raises(Ended) as ended:
             async with opened(headers=headers | {name.title(): "other"}, extensions=extensions):
                 pass
@@ -167,7 +169,14 @@ async def test_origins_of_this_site_in_every_spelling(host: str, origin: str, se
 
 @pytest.mark.parametrize(
     "origin",
-    ["null", "", "http://testserver:81", "http://testserver@evil.example", "http://evil.example/testserver", "testserver"],
+    [
+        "null",
+        "",
+        "http://testserver:81",
+        "http://testserver@evil.example",
+        "http://evil.example/testserver",
+        "testserver",
+    ],
 )
 async def test_origins_of_other_sites(origin: str) -> None:
     with pytest.raises(Ended):
@@ -220,6 +229,8 @@ async def test_other_addresses_are_others(path: str) -> None:
     assert (await ask(path=path)).status in (403, 404)
 
 
-@pytest.mark.parametrize(("path", "wanted"), [("/chat/graphql", "/chat/graphql/"), ("/chat/graphql/", "/chat/graphql/")])
+@pytest.mark.parametrize(
+    ("path", "wanted"), [("/chat/graphql", "/chat/graphql/"), ("/chat/graphql/", "/chat/graphql/")]
+)
 def test_under_a_prefix_it_is_the_same(path: str, wanted: str) -> None:
     assert spelled({"path": path, "root_path": "/chat", "headers": []})["path"] == wanted

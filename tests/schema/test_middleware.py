@@ -175,7 +175,10 @@ async def test_a_length_that_is_none(length: str) -> None:
         ({"method": "BREW"}, 405),
         ({"method": "TRACE"}, 405),
         ({"headers": {"cookie": "sessionid=" + "é" * 20}, "body": [NEEDS_VIEWER]}, 403),
-        ({"headers": {"cookie": "sessionid=x", "origin": "http://[", "referer": "http://["}, "body": [NEEDS_VIEWER]}, 403),
+        (
+            {"headers": {"cookie": "sessionid=x", "origin": "http://[", "referer": "http://["}, "body": [NEEDS_VIEWER]},
+            403,
+        ),
     ],
     ids=str,
 )

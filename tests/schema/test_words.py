@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 
 from schema.errors import worded
+from tests.services.salas import ROOT
 
 from .sockets import Ended, opened
 from .test_middleware import ask
@@ -136,7 +136,7 @@ async def test_a_page_that_is_refused(request_of: dict[str, Any], status: int) -
 
 
 def test_every_page_of_django_s_own_is_replaced() -> None:
-    names = {it.name for it in django_settings.TEMPLATES[0]["DIRS"][0].iterdir()}
+    names = {it.name for it in (ROOT / "frontend" / "templates").iterdir()}
     assert {"400.html", "403.html", "403_csrf.html", "404.html", "500.html"} <= names
 
 

@@ -96,14 +96,12 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
             await echo(receive, send)
         case [_, "heeds"]:
             await heed(scope, receive, send)
-        case [_, "deaf" | "frames" | "takes"]:
+        case [_, "deaf" | "frames" | "takes" | "cookies"]:
             await extended(scope, receive, send)
         case [_, "close", code, reason]:
             await send({"type": "websocket.close", "code": int(code), "reason": reason})
         case [_, "raises"]:
             raise RuntimeError("a bug")
-        case [_, "cookies"]:
-            await send({"type": "websocket.send", "text": dict(scope["headers"])[b"cookie"].decode()})
 
 
 async def grow_old() -> None:
@@ -138,9 +136,11 @@ async def echo(receive: Any, send: Any) -> None:
 
 
 async def extended(scope: Any, receive: Any, send: Any) -> None:
-    """Use one of the extensions."""
+    """Use one of the extensions, or tell of the handshake."""
     if scope["path"] == "/deaf":
         await asyncio.gather(scope["extensions"]["salas.drain"]["began"].wait(), echo(receive, send))
+    elif scope["path"] == "/cookies":
+        await send({"type": "websocket.send", "text": dict(scope["headers"])[b"cookie"].decode()})
     elif scope["path"] == "/takes":
         await take_frames(scope["extensions"]["salas.frames"], receive, send)
     else:
