@@ -73,8 +73,9 @@ async def say_what_is_wrong(base: str, scope: Any, receive: Any, send: Any) -> N
     """404, in words; to a WebSocket 403."""
     if scope["type"] == "websocket":
         await receive()
-        return await send({"type": "websocket.close", "code": 4403, "reason": "Forbidden"})
+        await send({"type": "websocket.close", "code": 4403, "reason": "Forbidden"})
+        return
     words = f"Salas is served below {base}/ here. A proxy must pass on the whole path, and not cut {base} off.\n"
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
     await send({"type": "http.response.start", "status": 404, "headers": headers})
-    return await send({"type": "http.response.body", "body": words.encode()})
+    await send({"type": "http.response.body", "body": words.encode()})
