@@ -12,6 +12,8 @@ BROWSER_CODE := frontend/dist/manifest.json
 TEXTS := $(patsubst %.po,%.mo,$(shell find config rooms schema -name '*.po'))
 STATIC_FILES := staticfiles/manifest.json
 READY := $(BROWSER_CODE) $(TEXTS) $(STATIC_FILES)
+PEERS := tests/bench/peers
+DOCUMENT_TOOLS := tests/end_to_end/documents
 
 # An environment whose Python is gone, after an upgrade say, is made again.
 $(shell [ ! -e .venv ] || $(PY) -c '' 2>/dev/null || rm -f .venv/made .venv/run .venv/test .venv/check .venv/bench)
@@ -26,7 +28,7 @@ run: .venv/run $(READY) ## serve on http://127.0.0.1:8000 (PORT=… and HOST=…
 
 build: .venv/run $(READY) ## make all that a server needs, and start none
 
-test: .venv/test browser pgbouncer $(READY) ## run all tests: TypeScript, then Python on PostgreSQL, and beside it on SQLite
+test: .venv/test browser pgbouncer $(DOCUMENT_TOOLS)/node_modules/installed $(READY) ## run all tests: TypeScript, then Python on PostgreSQL, and beside it on SQLite
 	@$(PY) -m pytest --database=sqlite -m 'not end_to_end' -o cache_dir=.venv/sqlite_cache >.venv/sqlite.log 2>&1 & sqlite=$$!; \
 	trap 'kill $$sqlite 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	( $(call npm,run --silent test) ) && $(PY) -m pytest; status=$$?; \
@@ -53,11 +55,11 @@ schema: .venv/run ## write schema/schema.graphql anew
 chaos: .venv/test $(READY) ## let one fault after another befall two servers (ARGS=--list names them, ARGS='--only Redis' takes some)
 	@$(PY) -m tests.chaos $(ARGS)
 
-bench: .venv/bench tests/bench/peers/node_modules/installed $(READY) ## measure Salas and its peers, in turn (ARGS=--help tells what may be chosen)
+bench: .venv/bench $(PEERS)/node_modules/installed $(READY) ## measure Salas and its peers, in turn (ARGS=--help tells what may be chosen)
 	@$(PY) -m tests.bench $(ARGS)
 
 clean: ## remove what was built and installed; databases, keys and settings stay
-	rm -rf .venv frontend/node_modules frontend/dist staticfiles tests/bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv frontend/node_modules frontend/dist staticfiles $(PEERS)/node_modules $(DOCUMENT_TOOLS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find config rooms schema server tests -name __pycache__ -prune -exec rm -rf {} +
 	find config rooms schema -name '*.mo' -exec rm {} +
 
@@ -132,7 +134,6 @@ NODE_SERVES = node -e 'const [a, b] = process.versions.node.split(".").map(Numbe
 npm_in = PATH="$(CURDIR)/.venv/bin:$$PATH"; { $(NODE_SERVES); } || { echo 'Installing Node …'; $(call install,requirements/node.txt); } && \
 	cd $(1) && npm --no-progress $(2)
 npm = $(call npm_in,frontend,$(1))
-PEERS := tests/bench/peers
 
 frontend/node_modules/installed: frontend/package-lock.json frontend/package.json .venv/run
 	@echo 'Installing what the front end needs …'
@@ -142,6 +143,11 @@ frontend/node_modules/installed: frontend/package-lock.json frontend/package.jso
 $(PEERS)/node_modules/installed: $(PEERS)/package-lock.json $(PEERS)/package.json .venv/run
 	@echo 'Installing the peers that Salas is measured with …'
 	@$(call npm_in,$(PEERS),ci --no-audit --no-fund --loglevel=error >/dev/null)
+	@touch $@
+
+$(DOCUMENT_TOOLS)/node_modules/installed: $(DOCUMENT_TOOLS)/package-lock.json $(DOCUMENT_TOOLS)/package.json .venv/run
+	@echo 'Installing the tools that list documents …'
+	@$(call npm_in,$(DOCUMENT_TOOLS),ci --no-audit --no-fund --loglevel=error >/dev/null)
 	@touch $@
 
 $(BROWSER_CODE): frontend/node_modules/installed $(shell find frontend/src frontend/public -type f) $(wildcard frontend/*.ts frontend/*.json)

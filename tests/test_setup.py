@@ -139,6 +139,8 @@ def test_every_locked_package_has_a_hash(lock: str) -> None:
         ".ci/run",
         "frontend/package.json",
         "frontend/package-lock.json",
+        "tests/end_to_end/documents/package.json",
+        "tests/end_to_end/documents/package-lock.json",
     ],
 )
 def test_no_file_names_a_registry(name: str) -> None:

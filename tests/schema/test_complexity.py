@@ -254,7 +254,7 @@ def whole(text: str, texts: dict[str, str]) -> str:
 def documents_of_graphiql() -> Iterator[str]:
     source = (ROOT / "frontend/src/graphiql/examples.ts").read_text()
     found = re.findall(r"= (?:\(slug: string\) => )?`(.*?)(?<!\\)`", source, re.DOTALL)
-    assert len(found) == 4
+    assert len(found) == 5
     for text in found:
         yield text.replace("${JSON.stringify(slug)}", '"lobby"').replace("\\`", "`")
 

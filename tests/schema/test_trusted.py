@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -95,7 +96,80 @@ def test_without_a_list_a_hash_alone_asks_for_the_document() -> None:
     assert code(Api().post({"query": OTHER, **hashed}).json()) is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": "{ b }"}', json.dumps({DIGEST.upper(): LISTED})])
+def hashed(algorithm: str, document: str) -> str:
+    return hashlib.new(algorithm, document.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        hashed("md5", LISTED),
+        hashed("sha1", LISTED),
+        hashed("sha256", LISTED),
+        f"sha256:{hashed('sha256', LISTED)}",
+        f"md5:{hashed('md5', LISTED)}",
+        "x-salas:who",
+        "who",
+    ],
+)
+def test_a_list_has_the_identifiers_that_its_tool_writes(settings: Settings, tmp_path: Path, identifier: str) -> None:
+    settings.TRUSTED_DOCUMENTS = written(tmp_path, json.dumps({identifier: LISTED}))
+    for shown in (identifier, DIGEST, f"sha256:{DIGEST}"):
+        assert Api().post({"documentId": shown}).json()["data"] == {"viewer": {"isGuest": False}}
+    assert Api().post({"query": LISTED}).json()["data"] == {"viewer": {"isGuest": False}}
+    assert code(Api().post({"documentId": f"{identifier}0"}).json()) == "DOCUMENT_NOT_TRUSTED"
+
+
+def test_apollo_s_manifest_is_a_list(settings: Settings, tmp_path: Path) -> None:
+    operation = {"id": DIGEST, "name": "Who", "type": "query", "body": LISTED}
+    manifest = {"format": "apollo-persisted-query-manifest", "version": 1, "operations": [operation]}
+    settings.TRUSTED_DOCUMENTS = written(tmp_path, json.dumps(manifest))
+    persisted = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": DIGEST}}}
+    assert Api().post(persisted).json()["data"] == {"viewer": {"isGuest": False}}
+
+
+def test_the_page_s_own_documents_are_trusted_beside_every_list(trusted: Path, settings: Settings) -> None:
+    settings.PAGE_DOCUMENTS = Path(written(trusted.parent / "page", json.dumps(list_of([OTHER]))))
+    for request_of in ({"query": OTHER}, {"documentId": digest_of(OTHER)}, {"query": LISTED}):
+        assert code(Api().post(request_of).json()) is None
+    assert code(Api().post({"query": "{ __typename }"}).json()) == "DOCUMENT_NOT_TRUSTED"
+
+
+def test_without_a_page_the_list_is_all(trusted: Path, settings: Settings) -> None:
+    settings.PAGE_DOCUMENTS = trusted.parent / "no page"
+    assert code(Api().post({"query": LISTED}).json()) is None
+
+
+def test_a_refusal_says_what_to_do(trusted: Path) -> None:
+    message = Api().post({"query": OTHER}).json()["errors"][0]["message"]
+    assert message == "This server runs only documents that its operator has listed: ask for this one to be added."
+
+
+def written(directory: Path, text: str) -> str:
+    directory.mkdir(exist_ok=True)
+    path = directory / "documents.json"
+    path.write_text(text)
+    return str(path)
+
+
+WRONG_HASHES = [DIGEST.upper(), f"sha256:{digest_of(OTHER)}", digest_of(OTHER), hashed("md5", OTHER)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"a": 1}',
+        '{"a": "{ b"}',
+        '{"a": "a.graphql"}',
+        '{"format": "apollo-persisted-query-manifest"}',
+        '{"format": "apollo-persisted-query-manifest", "operations": [{"id": "a"}]}',
+        "[" * 100_000,
+        *(json.dumps({identifier: LISTED}) for identifier in WRONG_HASHES),
+    ],
+    ids=lambda text: text[:40],
+)
 def test_a_list_that_is_none_is_an_error_at_the_start(tmp_path: Path, text: str) -> None:
     path = tmp_path / "documents.json"
     path.write_text(text)

@@ -1,10 +1,5 @@
 import { httpUrl } from './endpoint';
-import type { ExampleRoom } from './examples';
-
-const query = `query ExampleRoom {
-  room(slug: "lobby") { id slug }
-  rooms(first: 1) { edges { node { id slug } } }
-}`;
+import { EXAMPLE_ROOM, type ExampleRoom } from './examples';
 
 /** The room that the examples are about: the lobby, else any that can be seen, so that they run as they are. */
 export async function exampleRoom(): Promise<ExampleRoom> {
@@ -14,7 +9,7 @@ export async function exampleRoom(): Promise<ExampleRoom> {
       method: 'POST',
       credentials: 'same-origin',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ query }),
+      body: JSON.stringify({ query: EXAMPLE_ROOM }),
     });
     const { data } = await response.json();
     return data.room ?? data.rooms.edges[0]?.node ?? unknown;

@@ -12,6 +12,12 @@ export interface ExampleTab {
   variables?: string;
 }
 
+/** Asks for the room that the tabs are about. */
+export const EXAMPLE_ROOM = `query ExampleRoom {
+  room(slug: "lobby") { id slug }
+  rooms(first: 1) { edges { node { id slug } } }
+}`;
+
 export function exampleTabs({ id, slug }: ExampleRoom): ExampleTab[] {
   const variables = JSON.stringify({ roomId: id }, null, 2);
   return [
