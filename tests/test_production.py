@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pytest_django import Settings
 
 from config.https import client_scheme
 from config.production import is_production, require_fit
+from config.settings import secret_key_kept_in
 from config.values import networks
 from tests.services.salas import ROOT
 from tests.settings_of import SECRET
@@ -86,6 +88,20 @@ def test_what_is_not_fit_says_so(changed: dict[str, Any], named: str) -> None:
 def test_all_that_is_missing_is_said_at_once() -> None:
     with pytest.raises(ImproperlyConfigured, match=r"DEBUG.*SECRET_KEY.*TRUSTED_PROXIES"):
         require_fit(**FIT | {"debug": True, "secret_keys": [""], "proxies": None})
+
+
+def test_a_key_is_made_once_and_kept(tmp_path: Path) -> None:
+    kept = secret_key_kept_in(tmp_path / ".secret_key")
+    assert len(kept) >= 50
+    assert secret_key_kept_in(tmp_path / ".secret_key") == kept
+
+
+def test_a_key_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".secret_key").touch()
+    with pytest.raises(ImproperlyConfigured, match="is empty: remove it"):
+        secret_key_kept_in(tmp_path / ".secret_key")
+    with pytest.raises(ImproperlyConfigured, match="cannot be made or read"):
+        secret_key_kept_in(tmp_path / "no such directory" / ".secret_key")
 
 
 @pytest.mark.end_to_end
