@@ -223,9 +223,9 @@ CACHES["rates"] = CACHES["default"] | (
 
 AUTHENTICATION_BACKENDS = ["schema.backends.LimitedBackend"]
 AUTH_JWT = env.checked(lambda: JwtSettings.from_environment(env.variables), default=None)
-PASSWORD_HASHERS = [
-    f"django.contrib.auth.hashers.{name}"  # the first hashes; what the others hashed is hashed anew at the next login
-    for name in ("Argon2PasswordHasher", "PBKDF2PasswordHasher", "PBKDF2SHA1PasswordHasher", "ScryptPasswordHasher")
+PASSWORD_HASHERS = ["rooms.passwords.Argon2PasswordHasher"] + [
+    f"django.contrib.auth.hashers.{name}"  # what these hashed is hashed anew at the next login
+    for name in ("PBKDF2PasswordHasher", "PBKDF2SHA1PasswordHasher", "ScryptPasswordHasher")
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -235,7 +235,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-]
+] + [{"NAME": "rooms.passwords.FitValidator"}]
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = LIMITS.body_bytes or None
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, get_user_model
 from django.contrib.auth.models import User, update_last_login
 
-from . import sessions, tokens
+from . import sessions, texts, tokens
 from .exceptions import Forbidden, Unauthenticated
 from .identity import Viewer
 from .tokens import Issued
+
+USERNAME_MAX_LENGTH = 254
+"""For a user model whose user names have no limit; Django's own have 150."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +48,16 @@ def log_out(*, viewer: Viewer, everywhere: bool = False) -> None:
     if everywhere:
         tokens.revoke_tokens_of(viewer)
         sessions.end_sessions_of(viewer)
+
+
+def username_spellings(typed: str) -> tuple[str, ...]:
+    """``typed`` as user names are stored (Django's ``normalize_username``: NFKC, case kept) and, if that is another
+    text, as it is. None for what is nobody's."""
+    model = get_user_model()
+    max_length = model._meta.get_field(model.USERNAME_FIELD).max_length or USERNAME_MAX_LENGTH  # type: ignore[union-attr]
+    name = typed.strip()
+    is_short = 0 < len(name) <= texts.LONGEST_SPELLING * max_length
+    if not (is_short and texts.is_storable(name) and texts.is_quickly_normalised(name)):
+        return ()
+    normal = model.normalize_username(name)
+    return (normal,) if normal == name else (normal, name)

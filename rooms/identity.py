@@ -11,6 +11,9 @@ from django.utils.crypto import constant_time_compare
 
 from .exceptions import Forbidden, Refusal, Unauthenticated
 from .models import Guest
+from .texts import mended_name
+
+SHOWN_NAME_MAX_LENGTH = 301  # a first and a last name of Django's, and the space between them
 
 
 class Flaw(Enum):
@@ -53,7 +56,7 @@ class Viewer:
     @property
     def display_name(self) -> str | None:
         if self.user is not None:
-            return self.user.get_full_name() or self.user.get_username()
+            return shown_name(self.user)
         return self.guest.display_name if self.guest is not None else None
 
     @property
@@ -123,6 +126,15 @@ def rights_of(viewer: Viewer) -> frozenset[str]:
     """What staff are permitted in the admin. Nothing for anybody else, of whom nothing is asked."""
     user = viewer.user
     return frozenset(user.get_all_permissions()) if user is not None and user.is_staff else frozenset()
+
+
+def shown_name(user: User) -> str:
+    """What an account is called: its full name or, where that shows nothing, its user name.
+
+    Whatever wrote it, this is a name (``texts.name``): a shell and other programs write accounts, too.
+    """
+    full = mended_name(user.get_full_name(), SHOWN_NAME_MAX_LENGTH, instead="")
+    return full or mended_name(user.get_username(), SHOWN_NAME_MAX_LENGTH)
 
 
 def user_key(pk: int | str) -> str:

@@ -14,9 +14,11 @@ from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .constraints import CONTROLS, CONTROLS_BUT_NEW_LINE_AND_TAB, fit
+from .constraints import CONTROLS_BUT_NEW_LINE_AND_TAB, fit, named, slugged
 
+SLUG_MAX_LENGTH = 80
 ROOM_NAME_MAX_LENGTH = 80
+DESCRIPTION_MAX_LENGTH = 1000
 DISPLAY_NAME_MAX_LENGTH = 40
 TEXT_MAX_LENGTH = 4000
 TEXT_MAX_LENGTH_WITH_WHITE_SPACE = 8000
@@ -67,9 +69,11 @@ class Room(models.Model):
     ``epoch`` names the history that the log belongs to: see ``epochs``.
     """
 
-    slug = models.SlugField(_("slug"), max_length=80, unique=True, help_text=_("Its place in links: /salas/…/"))
+    slug = models.SlugField(
+        _("slug"), max_length=SLUG_MAX_LENGTH, unique=True, help_text=_("Its place in links: /salas/…/")
+    )
     name = models.CharField(_("name"), max_length=ROOM_NAME_MAX_LENGTH)
-    description = models.TextField(_("description"), blank=True, default="", max_length=1000)
+    description = models.TextField(_("description"), blank=True, default="", max_length=DESCRIPTION_MAX_LENGTH)
     access = models.CharField(_("access"), max_length=8, choices=RoomAccess, default=RoomAccess.OPEN)
     password = models.CharField(_("password"), max_length=128, blank=True, default="", editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
@@ -96,7 +100,8 @@ class Room(models.Model):
                 condition=~Q(access=RoomAccess.PASSWORD) | ~Q(password=""),
                 violation_error_message=_("A room with this access needs a password."),
             ),
-            models.CheckConstraint(name="room_named", condition=~Q(name="") & ~Q(slug="")),
+            named("name", "room_name_fit", max_length=ROOM_NAME_MAX_LENGTH),
+            slugged("slug", "room_slug_fit"),
             models.CheckConstraint(name="room_counts_within_log", condition=Q(message_count__lte=F("sequence"))),
         )
         indexes = (
@@ -112,6 +117,42 @@ class Room(models.Model):
         return self.archived_at is not None
 
 
+class RoomSlug(models.Model):
+    """A slug that a room has or had: it leads to that room, and to no other until staff free it.
+
+    One table for both, so that the database itself keeps two rooms from one slug. A room whose slug is not here was
+    written by a process of before; that slug leads to it all the same.
+    """
+
+    slug = models.SlugField(_("slug"), max_length=SLUG_MAX_LENGTH, primary_key=True)
+    room = models.ForeignKey(Room, on_delete=models.CASCADE, related_name="slugs", verbose_name=_("room"))
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("slug")
+        verbose_name_plural = _("slugs")
+        constraints = (slugged("slug", "slug_fit"),)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class SearchText(models.Model):
+    """What ``rooms(search:)`` looks for a word in: the room's name and description, folded (``texts.folded``).
+
+    Python folds it, because engines differ in what they take for the same letter. A table of its own: what reads a
+    room does not read this.
+    """
+
+    room = models.OneToOneField(
+        Room, on_delete=models.CASCADE, primary_key=True, related_name="search_text", verbose_name=_("room")
+    )
+    text = models.TextField(editable=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Guest(models.Model):
     """Somebody without an account, made by ``joinRoom``.
 
@@ -125,7 +166,7 @@ class Guest(models.Model):
     class Meta:
         verbose_name = _("guest")
         verbose_name_plural = _("guests")
-        constraints = (fit("display_name", "guest_name_fit", controls=CONTROLS, max_length=DISPLAY_NAME_MAX_LENGTH),)
+        constraints = (named("display_name", "guest_named", max_length=DISPLAY_NAME_MAX_LENGTH),)
 
     def __str__(self) -> str:
         return self.display_name
@@ -249,7 +290,7 @@ class Member(models.Model):
                 condition=Q(user__isnull=False, guest__isnull=True) | Q(user__isnull=True, guest__isnull=False),
             ),
             models.CheckConstraint(name="member_role_known", condition=Q(role__in=MemberRole.values)),
-            fit("display_name", "member_name_fit", controls=CONTROLS, max_length=DISPLAY_NAME_MAX_LENGTH),
+            named("display_name", "member_named", max_length=DISPLAY_NAME_MAX_LENGTH),
         )
 
     def __str__(self) -> str:

@@ -27,8 +27,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from . import inputs
-from .exceptions import BadUserInput
+from . import texts
 from .identity import Viewer
 from .keys import Key, keys_in_jwks
 from .models import DISPLAY_NAME_MAX_LENGTH, IDENTITY_MAX_LENGTH, Identity
@@ -216,7 +215,7 @@ def _key_id(token: str) -> str | None:
 
 def _claims(payload: dict[str, Any], leeway: float) -> Claims | None:
     subject = payload["sub"]
-    is_name = isinstance(subject, str) and 0 < len(subject) <= IDENTITY_MAX_LENGTH and inputs.is_storable(subject)
+    is_name = isinstance(subject, str) and 0 < len(subject) <= IDENTITY_MAX_LENGTH and texts.is_storable(subject)
     if not is_name:
         return None
     moment = min(float(payload["exp"]) + leeway, LAST_MOMENT)
@@ -225,8 +224,10 @@ def _claims(payload: dict[str, Any], leeway: float) -> Claims | None:
 
 def _shown(name: object) -> str:
     try:
-        return inputs.display_name(name.strip()[:DISPLAY_NAME_MAX_LENGTH]) if isinstance(name, str) else ""
-    except BadUserInput:
+        return (
+            texts.name(name.strip()[:DISPLAY_NAME_MAX_LENGTH], DISPLAY_NAME_MAX_LENGTH) if isinstance(name, str) else ""
+        )
+    except texts.Unfit:
         return ""
 
 

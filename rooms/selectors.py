@@ -17,10 +17,11 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from .epochs import require_epoch
 from .exceptions import Banned, CursorAhead, Forbidden, NotFound, Refusal, RoomArchived, Unauthenticated
 from .identity import Viewer, as_of_now, flaw_refused
-from .inputs import is_slug, search_words
-from .models import FIRST_EPOCH, Ban, Member, Message, Room, RoomAccess
+from .inputs import search_words
+from .models import FIRST_EPOCH, Ban, Member, Message, Room, RoomAccess, RoomSlug
 from .paging import Slice, Span, slice_of
 from .rows import Rows, marks, selected
+from .texts import slug as slug_in
 
 M = TypeVar("M", bound=Model)
 P = TypeVar("P", Member, Ban)
@@ -237,7 +238,20 @@ def _is_entered_by(viewer: Viewer) -> Q:
 
 
 def room_by_slug(*, viewer: Viewer, slug: str) -> Room | None:
-    return _known_rooms(viewer).filter(slug=slug).first() if is_slug(slug) else None
+    """The room that has this slug or, if there is none, had it. Upper and lower case are one.
+
+    As many queries for a room that the viewer may not know of as for none.
+    """
+    slug = slug_in(slug) or ""
+    if not slug:
+        return None
+    rooms = _known_rooms(viewer)
+    return rooms.filter(slug=slug).first() or rooms.filter(slugs__slug=slug).first()
+
+
+def former_slugs(*, room: Room) -> QuerySet[RoomSlug]:
+    """The slugs that lead to the room besides its own, the newest first."""
+    return RoomSlug.objects.filter(room=room).exclude(slug=room.slug).order_by("-created_at", "slug")
 
 
 def room_by_id(*, viewer: Viewer, room_id: int) -> Room:
@@ -306,8 +320,16 @@ def rooms_slice(
     if archived is not None:
         rooms = rooms.filter(archived_at__isnull=not archived)
     for word in search_words(search):
-        rooms = rooms.filter(Q(name__icontains=word) | Q(description__icontains=word))
+        rooms = rooms.filter(_matches(word))
     return slice_of(rooms, ("name", "id"), span, after, before)
+
+
+def _matches(word: str) -> Q:
+    """Whether a room's name or description has a folded word; what a process of before wrote is not folded."""
+    is_unfolded = Q(search_text=None)
+    return Q(search_text__text__contains=word) | (
+        is_unfolded & (Q(name__icontains=word) | Q(description__icontains=word))
+    )
 
 
 def room_to_follow(*, viewer: Viewer, room_id: int, after: int | None) -> Following:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.contrib.auth.hashers import check_password, make_password
-from django.db import transaction
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
-from . import inputs
+from . import inputs, validation
 from .appending import append
-from .attempts import attempt, network_of
+from .attempts import Attempt, attempt, network_of
 from .epochs import current_epoch
 from .exceptions import BadUserInput, Banned, Forbidden, NotFound, RateLimited, RoomArchived, WrongPassword
 from .hashing import hashing_slot
@@ -30,11 +32,14 @@ from .models import (
     Message,
     Room,
     RoomAccess,
+    RoomSlug,
 )
 from .moderation import CHANGE_ROOMS
+from .passwords import is_right
 from .selectors import (
     CHANGE_MEMBERS,
     Standing,
+    former_slugs,
     is_banned_address,
     is_own,
     member_to_change,
@@ -45,10 +50,14 @@ from .selectors import (
     turned_away,
 )
 from .sending import Changed, Send, require_open_log, require_voice, send_messages, wait_for_turns
+from .texts import slug as slug_in
 from .tokens import issue_token
 
 ADD_MEMBERS = "rooms.add_member"
 DELETE_ANY_MESSAGE = "rooms.delete_message"
+
+SLUG_LEADS = _("This slug was another room’s, and leads there. Take another, or free it on the page of that room.")
+SLUG_TAKEN = _("Another room has taken this slug just now.")
 
 _STRICTNESS = (RoomAccess.OPEN, RoomAccess.PASSWORD, RoomAccess.MEMBERS)
 
@@ -70,10 +79,9 @@ def create_room(
     *, slug: str, name: str, description: str = "", access: RoomAccess = RoomAccess.OPEN, password: str = ""
 ) -> Room:
     """Raises ValidationError where the room would break an invariant."""
-    room = Room(slug=slug, name=name, description=description, access=access, epoch=current_epoch())
-    room.password = make_password(password) if password else ""
-    room.full_clean()
-    room.save()
+    room = Room(access=access, password=_hashed(password), epoch=current_epoch())
+    _describe(room, slug, name, description)
+    _store(room)
     return room
 
 
@@ -84,16 +92,23 @@ def update_room(
 
     Raises NotFound, Forbidden, and ValidationError where the room would break an invariant.
     """
-    hashed = make_password(password) if password else ""  # takes long, so not under the lock
+    hashed = _hashed(password)  # takes long, so not under the lock
     with transaction.atomic():
         room = _room_of_staff(actor, room_id)
         before = RoomAccess(room.access)
-        room.slug, room.name, room.description, room.access = slug, name, description, access
-        room.password = (hashed or room.password) if access == RoomAccess.PASSWORD else ""
-        room.full_clean()
-        room.save(update_fields=["slug", "name", "description", "access", "password"])
+        RoomSlug.objects.get_or_create(slug=room.slug, defaults={"room": room})  # a process of before kept none
+        room.access, room.password = access, (hashed or room.password) if access == RoomAccess.PASSWORD else ""
+        _describe(room, slug, name, description)
+        _store(room, "slug", "name", "description", "access", "password")
         _note_access(actor, room, before, has_new_password=bool(hashed))
     return room
+
+
+def free_slug(*, actor: Viewer, room_id: int, slug: str) -> None:
+    """Let a former slug of the room lead nowhere, and be taken by another. Raises NotFound, Forbidden."""
+    with transaction.atomic():
+        room = _room_of_staff(actor, room_id)
+        former_slugs(room=room).filter(slug=slug).delete()
 
 
 def archive_room(*, actor: Viewer, room_id: int) -> None:
@@ -115,6 +130,44 @@ def reopen_room(*, actor: Viewer, room_id: int) -> None:
             room.archived_at = None
             room.save(update_fields=["archived_at"])
             record(actor, room, AuditAction.ROOM_REOPENED)
+
+
+def _hashed(password: str) -> str:
+    return make_password(validation.password(password)) if password else ""
+
+
+def _describe(room: Room, slug: str, name: str, description: str) -> None:
+    """Raises ValidationError, by field, for what is no such text."""
+    given = {"slug": slug, "name": name, "description": description}
+    checks = {"slug": validation.slug, "name": validation.room_name, "description": validation.description}
+    faults = {}
+    for field, text in given.items():
+        try:
+            setattr(room, field, checks[field](text))
+        except ValidationError as error:
+            faults[field] = error
+    if faults:
+        raise ValidationError(faults)
+
+
+def _store(room: Room, *fields: str) -> None:
+    """Raises ValidationError, also where another room has taken the slug just now."""
+    room.full_clean()
+    try:
+        require_free_slug(room.slug, room.pk)
+    except ValidationError as error:
+        raise ValidationError({"slug": error}) from error
+    try:
+        with transaction.atomic():
+            room.save(update_fields=fields or None)
+    except IntegrityError as error:
+        raise ValidationError({"slug": SLUG_TAKEN}) from error
+
+
+def require_free_slug(slug: str, room_id: int | None) -> None:
+    """Raises ValidationError where this is a former slug of another room."""
+    if RoomSlug.objects.filter(slug=slug).exclude(room=room_id).exclude(room__slug=slug).exists():
+        raise ValidationError(SLUG_LEADS)
 
 
 def _room_of_staff(actor: Viewer, room_id: int) -> Room:
@@ -218,17 +271,21 @@ def _room_to_join(viewer: Viewer, slug: str, password: str | None, address: str 
     """The room, and whether this is its password. A password is hashed once, and counted, room or no room."""
     if password is None:
         return room_by_slug(viewer=viewer, slug=slug), False
+    slug = slug_in(slug) or ""
     who = viewer.key if viewer.user is not None else network_of(address)
     with attempt(f"room.{slug}.{who}", address) as made, hashing_slot():
         room = room_by_slug(viewer=viewer, slug=slug)
-        is_right = _is_password(password, room)
-        if is_right or (room is not None and room.access == RoomAccess.OPEN):
-            made.succeeded()
-        return room, is_right
+        if room is None or room.slug == slug:
+            return room, _is_password(password, room, made)
+        # By a former slug: the guesses are those at the room, else each slug that it had would give some more.
+        with attempt(f"room.{room.slug}.{who}", address) as made_there:
+            is_password = _is_password(password, room, made_there)
+            made.has_succeeded = made_there.has_succeeded
+            return room, is_password
 
 
-def _is_password(password: str, room: Room | None) -> bool:
-    """Django hashes once also where there is nothing to compare with. An old hash is replaced by a better one."""
+def _is_password(password: str, room: Room | None, made: Attempt) -> bool:
+    """As many hashes are made where there is nothing to compare with. An old hash is replaced by a better one."""
 
     def improve(password: str) -> None:
         if room is not None:
@@ -236,9 +293,10 @@ def _is_password(password: str, room: Room | None) -> bool:
             if Room.objects.filter(pk=room.pk, password=room.password).update(password=better):
                 room.password = better
 
-    encoded = room.password if room is not None else ""
-    known = password if inputs.is_storable(password) else ""
-    return check_password(known, encoded, improve) and known == password
+    is_password = is_right(password, room.password if room is not None else "", improve)
+    if is_password or (room is not None and room.access == RoomAccess.OPEN):
+        made.succeeded()
+    return is_password
 
 
 def _require_admitted(viewer: Viewer, room: Room, is_right: bool, address: str | None) -> None:

@@ -1,5 +1,6 @@
-"""Telling every process that somebody may no longer be who they were: tokens, sessions and accounts that end or change,
-and what staff are permitted.
+"""What follows from a change of the models: slugs are kept, texts are folded for the search, and every process is told
+that somebody may no longer be who they were: tokens, sessions and accounts that end or change, and what staff are
+permitted.
 
 By Django's signals, which nothing that goes through the models gets round: not the admin, not a shell. What does get
 round them (``update`` in bulk, SQL) is found by the sweep over open sockets.
@@ -12,16 +13,30 @@ from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
 from . import broker
 from .identity import guest_key, user_key
-from .models import Identity, Session, Token
+from .models import Identity, Room, RoomSlug, SearchText, Session, Token
+from .texts import folded
 
 HARMLESS = frozenset({"last_login", "first_name", "last_name", "email"})
+
+
+@receiver(post_save, sender=Room)
+def room_written(instance: Room, update_fields: Collection[str] | None = None, **_: Any) -> None:
+    """Keep its slug, and what is searched. Raises IntegrityError for a slug that leads to another room."""
+    written = {"slug", "name", "description"} if update_fields is None else set(update_fields)
+    if "slug" in written:
+        kept, _is_new = RoomSlug.objects.get_or_create(slug=instance.slug, defaults={"room": instance})
+        if kept.room_id != instance.pk:
+            raise IntegrityError(f"the slug {instance.slug} leads to another room")
+    if written & {"name", "description"}:
+        text = folded(f"{instance.name}\n{instance.description}")
+        SearchText.objects.update_or_create(room=instance, defaults={"text": text})
 
 
 @receiver(post_delete, sender=Token)

@@ -5,15 +5,18 @@ Here and not in the forms, so that nothing which asks for a password gets round 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
+from rooms.accounts import username_spellings
 from rooms.attempts import attempt
 from rooms.hashing import hashing_slot
-from rooms.inputs import is_storable
+from rooms.passwords import is_right
 
 from .addresses import address_of
 
@@ -29,17 +32,37 @@ class LimitedBackend(ModelBackend):
     ) -> User | None:
         """``address`` is the client's, where there is no request to tell it. Raises RateLimited.
 
-        A name that no account has, an account without a password and one that is not active cost the same one hash.
+        A name that no account has, an account without a password and one that is not active cost the same hashes: one,
+        and one more for a password that is typed otherwise than in its normal form.
         """
         if username is None or password is None:
             return None
         if request is not None:
             address = address_of(request)
-        with attempt(f"user.{username}", address) as made, hashing_slot():
-            asked = username if is_storable(username) else ""  # which is nobody's, and fits into the database
-            known = password if is_storable(password) else ""
-            user = super().authenticate(request, username=asked, password=known)
-            if user is None or known != password:
+        names = username_spellings(username)
+        with attempt(f"user.{names[0] if names else username}", address) as made, hashing_slot():
+            user = account_called(names)
+            if not _is_password_of(user, password) or not self.user_can_authenticate(user):
                 return None
             made.succeeded()
             return user
+
+
+def account_called(names: Sequence[str]) -> User | None:
+    """The account with the first of these user names that there is."""
+    model = get_user_model()
+    found = {
+        user.get_username(): user for user in model._default_manager.filter(**{f"{model.USERNAME_FIELD}__in": names})
+    }
+    return next((found[name] for name in names if name in found), None)
+
+
+def _is_password_of(user: User | None, password: str) -> bool:
+    def renew(password: str) -> None:
+        """As Django's ``check_password`` does: the password is the same, only its hash is another."""
+        if user is not None:
+            user.set_password(password)
+            user._password = None  # type: ignore[attr-defined]  # no change that validators hear of
+            user.save(update_fields=["password"])
+
+    return is_right(password, "" if user is None else user.password, renew)

@@ -4,8 +4,10 @@ All writes go through the services; Django's own forms and lists only ask for th
 """
 
 from django.contrib import admin
+from django.contrib.admin import forms as admin_forms
 from django.utils.translation import gettext_lazy as _
 
+from .account import AccountAdmin, MyPasswordForm
 from .audit import AuditEntryAdmin
 from .ban import BanAdmin
 from .guest import GuestAdmin
@@ -17,6 +19,7 @@ from .room import RoomAdmin
 from .token import TokenAdmin
 
 __all__ = [
+    "AccountAdmin",
     "AuditEntryAdmin",
     "BanAdmin",
     "GuestAdmin",
@@ -30,3 +33,6 @@ __all__ = [
 admin.site.site_header = _("Salas")
 admin.site.site_title = _("Salas")
 admin.site.login_form = LoginForm
+admin.site.password_change_form = MyPasswordForm  # Django 6
+if not hasattr(admin.AdminSite, "password_change_form"):  # Django 5.2 names the form in its code alone
+    admin_forms.AdminPasswordChangeForm = MyPasswordForm  # type: ignore[misc]

@@ -14,6 +14,7 @@ from .lists import ReadOnlyAdmin, link_to, short
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
+    not_deleted = _("The audit log is only added to.")
     list_display = ("at", "action", "actor_name", "target", "room", "detail")
     list_filter = (RoomFilter, "action")
     list_select_related = ("room", "member")

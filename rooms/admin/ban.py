@@ -20,6 +20,7 @@ from .lists import ReadOnlyAdmin, actor_of, link, link_to, short
 
 @admin.register(Ban)
 class BanAdmin(ReadOnlyAdmin[Ban]):
+    not_deleted = _("A ban is lifted, not deleted: choose “Lift selected bans” in the list of bans.")
     list_display = ("__str__", "person", "room", "address", "since")
     list_filter = (RoomFilter, PersonFilter)
     list_select_related = ("room", "user", "guest")

@@ -16,6 +16,10 @@ ROOMS_SHOWN = 50
 
 @admin.register(Guest)
 class GuestAdmin(ReadOnlyAdmin[Guest]):
+    not_deleted = _(
+        "A guest is not deleted, as messages keep their author. Remove or ban them on the pages of "
+        "their memberships, and revoke their tokens."
+    )
     list_display = ("display_name", "created_at")
     sortable_by = ()
     ordering = ("-id",)

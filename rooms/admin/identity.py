@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from rooms.models import Identity
 
@@ -11,6 +12,7 @@ from .lists import ReadOnlyAdmin
 
 @admin.register(Identity)
 class IdentityAdmin(ReadOnlyAdmin[Identity]):
+    not_deleted = _("An identity goes with its account: delete or deactivate that.")
     list_display = ("subject", "issuer", "user", "created_at")
     list_select_related = ("user",)
     sortable_by = ()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.paginator import EmptyPage
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -28,6 +30,9 @@ from rooms.exceptions import Refusal
 from rooms.identity import Viewer
 
 from .generics import M, ModelAdmin, Paginator
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as StrPromise
 
 ROWS_PER_PAGE = 50
 PAGES = 100
@@ -107,6 +112,7 @@ class ListAdmin(ModelAdmin[M]):
     What a service refuses leaves everything as it was and is said on the page.
     """
 
+    not_deleted: StrPromise  # why rows of this kind are not deleted, and what to do instead
     list_per_page = ROWS_PER_PAGE
     show_facets = ShowFacets.NEVER
     show_full_result_count = False
@@ -130,7 +136,21 @@ class ListAdmin(ModelAdmin[M]):
             return super().changeform_view(request, *args, **kwargs)
         except Refusal:
             self.message_user(request, REFUSED, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
+        except ValidationError as error:  # by a service: it was fit when the form was read
+            for text in error.messages:
+                self.message_user(request, text, messages.ERROR)
+        return HttpResponseRedirect(request.get_full_path())
+
+    def why_not_deleted(self, request: HttpRequest, obj: M) -> StrPromise | str:
+        return self.not_deleted
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """For who follows an address of Django's: the reason, on the page of the row."""
+        found = self.get_object(request, unquote(object_id))
+        if found is None or self.has_delete_permission(request, found) or not self.has_view_permission(request, found):
+            return super().delete_view(request, object_id, extra_context)
+        self.message_user(request, self.why_not_deleted(request, found), messages.WARNING)
+        return HttpResponseRedirect(reverse(f"admin:rooms_{self.opts.model_name}_change", args=[found.pk]))
 
     def do_to_each(self, request: HttpRequest, rows: Iterable[M], do: Callable[[M], object], note: str) -> int:
         """Do what an action does, each row in a transaction of its own; return to how many it was done."""

@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from rooms import moderation, services
+from rooms import moderation, services, validation
 from rooms.identity import Viewer
 from rooms.models import Member, MemberRole
 from rooms.moderation import is_moment_ahead
@@ -49,6 +49,9 @@ class MemberForm(ModelForm[Member]):
         help_texts = {  # noqa: RUF012
             "muted_until": _("Until then they can neither send nor edit, also if they leave and come back.")
         }
+
+    def clean_display_name(self) -> str:
+        return validation.display_name(self.cleaned_data["display_name"])
 
     def clean(self) -> dict[str, Any] | None:
         if self.instance.left_at is not None and self.has_changed():
@@ -92,6 +95,9 @@ def link_to_person(member: Member) -> SafeString:
 class MemberAdmin(ListAdmin[Member]):
     """Members are added on the page of their room."""
 
+    not_deleted = _(
+        "A membership is not deleted, as messages keep their author. Remove the member from the room instead."
+    )
     form = MemberForm
     list_display = ("display_name", "person", "room", "role", "joined", "muted")
     list_filter = (PresenceFilter, RoomFilter, "role", PersonFilter)

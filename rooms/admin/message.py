@@ -65,6 +65,11 @@ class MessageAdmin(ReadOnlyAdmin[Message]):
         may_delete = request.user.has_perm(services.DELETE_ANY_MESSAGE)
         return may_delete and not is_deleted and self.has_view_permission(request)
 
+    def why_not_deleted(self, request: HttpRequest, obj: Message) -> str:
+        if obj.deleted_at is not None:
+            return gettext("The message is deleted already.")
+        return gettext("Your account lacks the permission to delete messages: an administrator gives it.")
+
     # What is shown
 
     @admin.display(description=_("text"))

@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from rooms import moderation, services
+from rooms import moderation, services, validation
 from rooms.models import Room, RoomAccess
+from rooms.selectors import former_slugs
 
 from .filters import ACCESS_LABELS, AccessFilter, ArchivedFilter
 from .generics import ModelForm
@@ -24,6 +25,7 @@ from .lists import ListAdmin, actor_of, link, link_to_list, short
 from .room_members import MemberInline, NewMemberInline
 
 PASSWORD_MAX_LENGTH = 128
+FORMER_SLUGS_SHOWN = 100
 
 
 def password_field(**kwargs: Any) -> forms.CharField:
@@ -36,6 +38,15 @@ class RoomForm(ModelForm[Room]):
     new_password_again = password_field(label=_("Password, once more"))
     archived = forms.BooleanField(
         label=_("Archived"), required=False, help_text=_("An archived room can be read, and nothing can be added.")
+    )
+
+    freed_slugs = forms.MultipleChoiceField(
+        label=_("Free former slugs"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_(
+            "Links with these lead to this room. One that is freed leads nowhere, until another room takes it."
+        ),
     )
 
     slow_mode_seconds = Room._meta.get_field("slow_mode_seconds").formfield(
@@ -51,10 +62,30 @@ class RoomForm(ModelForm[Room]):
         super().__init__(*args, **kwargs)
         self.initial["archived"] = self.instance.is_archived
         if self.instance.pk is not None:
+            if "freed_slugs" in self.fields:
+                slugs = former_slugs(room=self.instance)[:FORMER_SLUGS_SHOWN]
+                self.fields["freed_slugs"].choices = [(each.slug, each.slug) for each in slugs]  # type: ignore[attr-defined]
             self.fields["new_password"].help_text = _(
                 "Needed for the access “password”. Leave it empty to keep the one that the room has; "
                 "choosing another access forgets it. Who is a member already stays one."
             )
+
+    def clean_name(self) -> str:
+        return validation.room_name(self.cleaned_data["name"])
+
+    def clean_slug(self) -> str:
+        slug = validation.slug(self.cleaned_data["slug"])
+        services.require_free_slug(slug, self.instance.pk)
+        return slug
+
+    def clean_description(self) -> str:
+        return validation.description(self.cleaned_data["description"])
+
+    def clean_new_password(self) -> str:
+        return validation.password(self.cleaned_data["new_password"], PASSWORD_MAX_LENGTH)
+
+    def clean_new_password_again(self) -> str:
+        return validation.password(self.cleaned_data["new_password_again"], PASSWORD_MAX_LENGTH)
 
     def clean_slow_mode_seconds(self) -> int:
         return self.cleaned_data["slow_mode_seconds"] or 0
@@ -76,6 +107,7 @@ class RoomForm(ModelForm[Room]):
 class RoomAdmin(ListAdmin[Room]):
     """Rooms are archived, not deleted: their log is kept."""
 
+    not_deleted = _("A room is not deleted: its log is kept. Archive it instead.")
     form = RoomForm
     list_display = ("name", "address", "access_column", "member_link", "message_link", "last_used", "is_archived")
     list_filter = (AccessFilter, ArchivedFilter)
@@ -85,15 +117,16 @@ class RoomAdmin(ListAdmin[Room]):
     radio_fields = {"access": admin.VERTICAL}  # noqa: RUF012
     readonly_fields = (
         *("member_link", "message_link", "last_used_at", "created_at", "archived_at"),
-        *("ban_link", "audit_link"),
+        *("ban_link", "audit_link", "former_slugs"),
     )
     actions = ("archive", "reopen")
 
     def get_fieldsets(self, request: HttpRequest, obj: Room | None = None) -> Any:
         may_write = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
         secret = ("new_password", "new_password_again") if may_write else ()
+        former = self._former_slug_fields(obj, may_write=may_write)
         sections = [
-            (None, {"fields": ("name", "slug", "description")}),
+            (None, {"fields": ("name", "slug", *former, "description")}),
             (_("Access"), {"fields": ("access", *secret)}),
         ]
         if obj is not None:
@@ -102,6 +135,11 @@ class RoomAdmin(ListAdmin[Room]):
             sections.append((_("Order"), {"fields": ("slow_mode_seconds", "ban_link", "audit_link")}))
             sections.append((_("The room now"), {"fields": facts}))
         return sections
+
+    def _former_slug_fields(self, room: Room | None, *, may_write: bool) -> tuple[str, ...]:
+        if room is None or not former_slugs(room=room).exists():
+            return ()
+        return ("freed_slugs",) if may_write else ("former_slugs",)
 
     def get_inlines(self, request: HttpRequest, obj: Room | None) -> Any:
         return (NewMemberInline,) if obj is None else (MemberInline, NewMemberInline)
@@ -115,6 +153,8 @@ class RoomAdmin(ListAdmin[Room]):
             return
         actor = actor_of(request)
         services.update_room(actor=actor, room_id=obj.pk, **values, access=access, password=password)
+        for slug in given.get("freed_slugs", ()):
+            services.free_slug(actor=actor, room_id=obj.pk, slug=slug)
         if "slow_mode_seconds" in form.changed_data:
             moderation.set_slow_mode(actor=actor, room_id=obj.pk, seconds=given["slow_mode_seconds"])
         if "archived" in form.changed_data:
@@ -129,6 +169,10 @@ class RoomAdmin(ListAdmin[Room]):
     @admin.display(description=_("slug"), ordering="slug")
     def address(self, room: Room) -> SafeString:
         return link(room.slug, self.view_on_site(room))
+
+    @admin.display(description=_("former slugs"))
+    def former_slugs(self, room: Room) -> str:
+        return ", ".join(each.slug for each in former_slugs(room=room)[:FORMER_SLUGS_SHOWN])
 
     @admin.display(description=_("access"))
     def access_column(self, room: Room) -> str:

@@ -13,9 +13,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from rooms import services
-from rooms.identity import Viewer
+from rooms import services, validation
+from rooms.identity import Viewer, shown_name
 from rooms.models import DISPLAY_NAME_MAX_LENGTH, Ban, Member, MemberRole, Room
+from rooms.texts import mended_name
 
 from .generics import InlineFormSet, ModelForm, TabularInline
 from .lists import actor_of
@@ -98,6 +99,10 @@ class NewMemberForm(ModelForm[Member]):
         self.fields["display_name"].required = False
         self.fields["display_name"].help_text = _("Left empty: their full name, or else their user name.")
 
+    def clean_display_name(self) -> str:
+        name: str = self.cleaned_data["display_name"]
+        return validation.display_name(name) if name else ""
+
     def clean(self) -> dict[str, Any] | None:
         """Without Django's checks of uniqueness: who has left may be added again."""
         user = self.cleaned_data.get("user")
@@ -109,12 +114,12 @@ class NewMemberForm(ModelForm[Member]):
 
     def write(self, room: Room) -> None:
         user: User = self.cleaned_data["user"]
-        name = self.cleaned_data["display_name"] or Viewer(user=user).display_name or ""
+        name = self.cleaned_data["display_name"] or mended_name(shown_name(user), DISPLAY_NAME_MAX_LENGTH)
         self.instance = services.add_member(
             actor=self.actor,
             room_id=room.pk,
             user_id=user.pk,
-            display_name=name[:DISPLAY_NAME_MAX_LENGTH],
+            display_name=name,
             role=MemberRole(self.cleaned_data["role"]),
         )
 

@@ -17,6 +17,7 @@ from .lists import ReadOnlyAdmin, short
 class TokenAdmin(ReadOnlyAdmin[Token]):
     """Revoking is deleting: every socket that was opened with the token ends."""
 
+    not_deleted = _("A token is revoked, not deleted: choose “Revoke selected tokens” in the list of tokens.")
     list_display = ("holder", "created", "expires", "last_used")
     list_select_related = ("user", "guest")
     sortable_by = ()

@@ -139,7 +139,7 @@ def test_bans_are_lifted_by_those_who_may_change_members(room: Room) -> None:
     client = client_of("view_ban", "delete_ban", "change_ban")
     run_action(client, "ban", "lift", Ban.objects.get().pk)
     run_action(client, "ban", "delete_selected", Ban.objects.get().pk, post="yes")
-    assert client.post(page("ban_delete", Ban.objects.get().pk), {"post": "yes"}).status_code == 403
+    assert client.post(page("ban_delete", Ban.objects.get().pk), {"post": "yes"}).status_code == 302
     assert client.get(page("ban_add")).status_code == 403
     assert Ban.objects.exists()
 
@@ -200,7 +200,7 @@ def test_the_audit_log_is_shown_and_changed_by_nobody(admin_client: Client, room
     assert "Ana" in admin_client.get(page("auditentry_change", entry.pk)).content.decode()
     assert admin_client.get(page("auditentry_add")).status_code == 403
     assert admin_client.post(page("auditentry_change", entry.pk), {"detail": "x"}).status_code == 403
-    assert admin_client.post(page("auditentry_delete", entry.pk), {"post": "yes"}).status_code == 403
+    assert admin_client.post(page("auditentry_delete", entry.pk), {"post": "yes"}).status_code == 302
     run_action(admin_client, "auditentry", "delete_selected", entry.pk, post="yes")
     assert AuditEntry.objects.get().detail == ""
 

@@ -23,7 +23,7 @@ from rooms import accounts, attempts, hashing, services
 from rooms.attempts import Counts, attempt, network_of
 from rooms.exceptions import NotFound, RateLimited, Refusal, Unauthenticated, WrongPassword
 from rooms.hashing import QUEUE, SLOTS, hashing_slot
-from rooms.identity import NOBODY
+from rooms.identity import NOBODY, OPERATOR
 from rooms.models import Room, RoomAccess
 from tests.people import PASSWORD, make_room
 
@@ -264,6 +264,24 @@ def test_whatever_is_wrong_is_one_hash_and_one_answer(username: str, password: s
 
 
 @pytest.mark.usefixtures("accounts_of_all_kinds")
+@pytest.mark.parametrize("username", ["active", "inactive", "passwordless", "absent", "\u0301" * 99_000], ids=range(5))
+def test_a_password_in_another_spelling_is_two_hashes_whatever_the_account(username: str, hashed: list[str]) -> None:
+    with pytest.raises(Unauthenticated):
+        accounts.log_in(username=username, password="cafe\u0301", address=None)
+    assert len(hashed) == 2
+
+
+@pytest.mark.usefixtures("accounts_of_all_kinds")
+def test_a_user_name_in_other_spellings_is_one_account(limited: Counts) -> None:
+    User.objects.create_user("jos\u00e9", password="right password")
+    for spelling in ("jos\u00e9", "jose\u0301", "\uff4aos\u00e9"):
+        with pytest.raises(Unauthenticated):
+            accounts.log_in(username=spelling, password="wrong", address="192.0.2.1")
+    with pytest.raises(RateLimited):
+        accounts.log_in(username=" jose\u0301 ", password="right password", address="192.0.2.1")
+
+
+@pytest.mark.usefixtures("accounts_of_all_kinds")
 @pytest.mark.parametrize("username", ["active", "inactive", "passwordless", "absent", "a\0b"], ids=ascii)
 def test_every_name_is_limited_alike(username: str, limited: Counts, hashed: list[str]) -> None:
     for _ in range(3):
@@ -303,6 +321,18 @@ def test_room_passwords_are_limited_alike_room_or_no_room(access: RoomAccess | N
     assert not any(isinstance(try_room(slug, "wrong"), RateLimited) for _ in range(3))
     assert isinstance(try_room(slug, PASSWORD), RateLimited)
     assert not isinstance(try_room(slug, None), RateLimited)
+
+
+@pytest.mark.django_db
+def test_former_slugs_and_capitals_give_no_more_guesses_at_a_room(limited: Counts) -> None:
+    room = make_room(RoomAccess.PASSWORD, slug="books")
+    access = RoomAccess(room.access)
+    services.update_room(
+        actor=OPERATOR, room_id=room.pk, slug="poems", name="Poems", description="", access=access, password=PASSWORD
+    )
+    assert [type(try_room(slug, "wrong")) for slug in ("poems", "Poems", "books")] == [WrongPassword] * 3
+    for slug in ("poems", "POEMS", "books", "BOOKS"):
+        assert isinstance(try_room(slug, PASSWORD), RateLimited)
 
 
 @pytest.mark.django_db

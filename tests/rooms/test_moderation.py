@@ -486,11 +486,11 @@ def test_who_is_banned_while_the_password_is_checked_does_not_get_in() -> None:
     ana = make_guest(room)
     remove(ana, room)
 
-    def check(*_: str) -> bool:
+    def check(*_: object) -> bool:
         ban(ana, room)
         return True
 
-    with patch.object(services, "check_password", check), pytest.raises(Banned):
+    with patch.object(services, "is_right", check), pytest.raises(Banned):
         join(ana, room)
     assert member_of(ana, room).left_at is not None
 
@@ -507,11 +507,11 @@ def test_a_room_that_changes_while_the_password_is_checked_is_not_entered(
 ) -> None:
     room = make_room(RoomAccess.PASSWORD)
 
-    def check(*_: str) -> bool:
+    def check(*_: object) -> bool:
         services.update_room(actor=OPERATOR, room_id=room.pk, slug=room.slug, name=room.name, description="", **change)
         return True
 
-    with patch.object(services, "check_password", check), pytest.raises(refusal):
+    with patch.object(services, "is_right", check), pytest.raises(refusal):
         join(NOBODY, room)
     assert not Guest.objects.exists()
 
@@ -519,11 +519,11 @@ def test_a_room_that_changes_while_the_password_is_checked_is_not_entered(
 def test_a_room_that_is_archived_while_the_password_is_checked_is_not_entered() -> None:
     room = make_room(RoomAccess.PASSWORD)
 
-    def check(*_: str) -> bool:
+    def check(*_: object) -> bool:
         archive(room)
         return True
 
-    with patch.object(services, "check_password", check), pytest.raises(RoomArchived):
+    with patch.object(services, "is_right", check), pytest.raises(RoomArchived):
         join(NOBODY, room)
 
 
