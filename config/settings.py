@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from schema.trusted import documents_in
 
-from .base_path import base_path, cookie_name
+from .base_path import cookie_name
 from .environment import Environment
 from .installation import derived_prefix
 from .jwt import JwtSettings
