@@ -62,12 +62,15 @@ def furnish() -> Room:
     return room
 
 
+BEARER = {"authorization": f"Bearer {CANARY}"}
+
+
 async def sockets(client: Client, room: Room) -> None:
     async with client.follow(room) as subscription:
         await client.send(room, f"{CANARY} text", f"{CANARY} key")
         assert await subscription.texts(1) == [f"{CANARY} text"]
     for headers, frames in (
-        ({"Cookie": f"sessionid={CANARY}"}, [{"type": "connection_init", "payload": {"authorization": CANARY}}]),
+        ({"Cookie": f"sessionid={CANARY}"}, [{"type": "connection_init", "payload": BEARER}, CANARY]),
         ({"Authorization": f"Bearer {CANARY}"}, [{"type": "connection_init"}, {"type": CANARY}]),
         ({}, [{"type": "connection_init"}, {"type": "subscribe", "id": CANARY, "payload": {"query": CANARY}}, CANARY]),
     ):
