@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +80,10 @@ def server(databases: Databases, django_db_blocker: DjangoDbBlocker) -> Iterator
 
 @pytest.fixture(scope="module")
 def lobby(server: Salas) -> Room:
-    server.call(get_user_model().objects.create_superuser, "admin", password=PASSWORD)
-    return server.call(make_room, slug="lobby", name="Lobby")
+    """Made in a thread, as a loop may be running in this one."""
+    with ThreadPoolExecutor() as pool:
+        pool.submit(server.call, get_user_model().objects.create_superuser, "admin", password=PASSWORD).result()
+        return pool.submit(server.call, make_room, slug="lobby", name="Lobby").result()
 
 
 @pytest.fixture(scope="module")

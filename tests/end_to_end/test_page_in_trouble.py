@@ -61,6 +61,7 @@ async def test_without_cookies_one_talks_in_this_tab_as_one_guest(
     await ana.get_by_role("link", name="Todas as salas").click()
     await ana.get_by_role("button", name="Entrar", exact=True).wait_for()
     await ana.get_by_label("Sala", exact=True).fill(room.slug)
+    await ana.get_by_label("Seu nome").fill("Ana")
     await ana.get_by_role("button", name="Entrar", exact=True).click()
     await expect(log(ana)).to_contain_text("e com")
     assert await embedded_server.acall(guests_of, room) == 2

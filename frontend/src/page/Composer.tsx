@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import { flushSync } from 'react-dom';
 
 import { isSendKey } from './keys';
 
@@ -15,8 +16,8 @@ export function Composer({ onSend, isReady }: Props) {
 
   const send = () => {
     if (!isReady || text.trim() === '') return;
+    flushSync(() => setText('')); // at once, so that a second press finds nothing to send
     onSend(text);
-    setText('');
   };
 
   return (

@@ -1,4 +1,5 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 
 import { JoinRoomDocument, ViewerDocument, type ViewerData } from './documents';
 import { becomeKnown } from './joined';
@@ -48,7 +49,7 @@ export function JoinPage({ slug }: { slug: string }) {
   async function join(event: FormEvent) {
     event.preventDefault();
     if (isJoining) return;
-    setIsJoining(true);
+    flushSync(() => setIsJoining(true)); // at once, so that a second press does not enter again
     setRefusal(null);
     const input = {
       slug: room?.slug ?? typed.trim(),
