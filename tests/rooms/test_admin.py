@@ -391,7 +391,8 @@ def test_messages_are_neither_written_nor_changed(admin_client: Client) -> None:
 @pytest.mark.parametrize("permissions", [["view_message"], ["delete_message"], ["change_message", "delete_message"]])
 def test_deleting_needs_the_permissions_to_view_and_to_delete(permissions: list[str]) -> None:
     message, client = message_in(make_room(RoomAccess.PASSWORD)), client_of(*permissions)
-    assert client.post(page("message_delete", message.pk), {"post": "yes"}).status_code == 403
+    told_why = 302 if "view_message" in permissions else 403
+    assert client.post(page("message_delete", message.pk), {"post": "yes"}).status_code == told_why
     run_action(client, "message", "delete_selected", message.pk, post="yes")
     message.refresh_from_db()
     assert message.deleted_at is None
