@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from playwright.async_api import Page, expect
 
+from rooms.identity import Viewer
 from rooms.models import AuditEntry
 from tests.people import ban, make_guest, make_member, make_room, send
 from tests.plugins.browser import NewPage
@@ -69,3 +70,18 @@ async def test_a_room_is_made_with_the_help_of_scripts(embedded_server: Salas, n
     await expect(page.get_by_label("Slug:")).to_have_value("poems-and-songs")
     await page.get_by_role("button", name="Save and continue editing").click()
     await expect(page.locator(".messagelist")).to_contain_text("Poems and songs")
+
+
+async def test_an_account_that_must_stay_is_deactivated_instead(embedded_server: Salas, new_page: NewPage) -> None:
+    room = await embedded_server.acall(make_room, name="Poems")
+    author = (await embedded_server.acall(make_member, room)).user
+    assert author is not None
+    await embedded_server.acall(send, Viewer(user=author), room)
+    await embedded_server.acall(lambda: User.objects.create_superuser("deleter", password=PASSWORD))
+    page = await new_page()
+    await log_in(page, embedded_server, "deleter")
+    await page.goto(f"{embedded_server.url}/admin/auth/user/{author.pk}/delete/")
+    await expect(page.locator("#deleted-objects")).to_contain_text("has written messages")
+    await page.get_by_role("button", name="Deactivate", exact=True).click()
+    await expect(page.locator(".messagelist")).to_contain_text("1 account was deactivated.")
+    assert not await embedded_server.acall(lambda: User.objects.get(pk=author.pk).is_active)
