@@ -13,6 +13,8 @@ from typing import Any
 
 from .environment import Environment
 
+from .descriptors import connections_within, sockets_among
+
 PREFIX = "SALAS_LIMIT_"
 
 
@@ -51,6 +53,7 @@ class Limits:
     sockets_per_viewer: int = 20
     sockets_per_address: int = 100
     sockets: int = 20_000
+    reserved_files: int = 128
 
     # What people do
     send_burst: int = 20
@@ -59,6 +62,17 @@ class Limits:
     logins_per_address: int = 100
     login_seconds: float = 300.0
     token_seconds: float = 30 * 24 * 3600.0
+
+    @property
+    def connections(self) -> int:
+        """TCP connections, of any kind, that the process's limit of open files leaves room for."""
+        return connections_within(self.reserved_files)
+
+    @property
+    def sockets_with_room(self) -> int:
+        """``sockets``, or as many as there is room for where that is less."""
+        room = sockets_among(self.connections)
+        return min(filter(None, (self.sockets, room)), default=0)
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Limits:

@@ -5,7 +5,9 @@ The socket has no channel of its own on the Channels layer: what it follows come
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, WebSocketScope
@@ -31,6 +33,8 @@ from .paths import GRAPHQL
 from .presence import OpenSockets
 from .receipts import Receipts
 from .socket import Socket
+
+logger = logging.getLogger(__name__)
 
 PROTOCOL = "graphql-transport-ws"
 ANOTHER_HOST = "This server does not answer to the name in the header Host: ALLOWED_HOSTS lists those that it has."
@@ -81,7 +85,8 @@ class Transport:
     ) -> None:
         address = caller.address
         with self.census.seats() as seats:
-            if not seats.take("process", self.limits.sockets):
+            if not seats.take("process", self.limits.sockets_with_room):
+                _warn_of_crowd(self.limits.sockets_with_room)
                 await _turn_away(extensions, send, 503, "Too many sockets at this server: come back later")
             elif address and not seats.take(f"address {network_of(address)}", self.limits.sockets_per_address):
                 await _turn_away(extensions, send, 429, "Too many sockets from one address: come back later")
@@ -116,6 +121,15 @@ async def _close_for_subprotocol(send: ASGISendCallable) -> None:
     await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
     reason = f"Subprotocol not acceptable: this server speaks {PROTOCOL}"
     await send({"type": "websocket.close", "code": SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
+
+
+@lru_cache(maxsize=1)  # once, and not for each that is turned away
+def _warn_of_crowd(limit: int) -> None:
+    logger.warning(
+        "%d sockets are open, and no more let in: that is SALAS_LIMIT_SOCKETS, or what the limit of open files leaves"
+        " room for (`ulimit -n`; LimitNOFILE= of systemd)",
+        limit,
+    )
 
 
 async def _turn_away(extensions: dict[str, Any], send: ASGISendCallable, status: int, reason: str) -> None:

@@ -36,7 +36,7 @@ from .frames import plain_in, text_header
 from .garbage import Garbage
 from .inbox import Event, Inbox
 from .limits import Limits
-from .requests import Factory, Request
+from .requests import Factory, Idle, Request
 
 TRY_AGAIN = 1013  # clients come back; after 1011, which Daphne sends, they never do
 UNAVAILABLE = 503
@@ -92,6 +92,7 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         self._on_ready = on_ready
         self._on_drain = on_drain
         self._transports: set[tcp.Server] = set()
+        self.idle = Idle(limits, lambda: len(self._transports))
         self._garbage = Garbage(twisted_loop.time, twisted_loop.call_later)
         self._draining: asyncio.Task[None] | None = None
 

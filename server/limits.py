@@ -24,6 +24,21 @@ class Limits(Protocol):
         ...
 
     @property
+    def connections(self) -> int:
+        """That may be open at a time, of any kind."""
+        ...
+
+    @property
+    def sockets(self) -> int:
+        """That applications may have open."""
+        ...
+
+    @property
+    def sockets_with_room(self) -> int:
+        """The same, or less where the process may not have as many files open."""
+        ...
+
+    @property
     def socket_inbound_frames(self) -> int:
         """That wait for a socket's application."""
         ...

@@ -112,7 +112,7 @@ def is_zombie(pid: int) -> bool:
     """Whether ``pid`` has ended and only waits for its parent, as far as this system tells."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or before it was read
         return False
 
 

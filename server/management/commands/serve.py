@@ -13,8 +13,10 @@ from daphne.access import AccessLogGenerator
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from server.descriptors import open_files, raise_limit
 from server.drain import Timetable
 from server.lifeline import Lifeline
+from server.limits import Limits
 from server.listening import address_of, listen
 from server.serving import Serving, say
 from server.workers import Workers
@@ -71,6 +73,7 @@ class Command(BaseCommand):
         parser.add_argument("--lifeline-handle", type=int, help=SUPPRESS)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        raise_limit()
         try:
             timetable = Timetable.within(options["drain_seconds"], options["spread_seconds"])
         except ValueError as error:
@@ -78,6 +81,7 @@ class Command(BaseCommand):
         if options["listener_handle"] is not None:
             lifeline = Lifeline(options["lifeline_handle"], timetable.kill)
             serve(socket.socket(fileno=options["listener_handle"]), timetable, lifeline, options)
+        say_what_fits(settings.LIMITS)
         try:
             listeners = listen(options["host"], options["port"], options["workers"])
         except OSError as error:
@@ -85,6 +89,15 @@ class Command(BaseCommand):
         if len(listeners) == 1:
             serve(listeners[0], timetable, None, options)
         sys.exit(asyncio.run(serve_with_workers(listeners, timetable, options)))
+
+
+def say_what_fits(limits: Limits) -> None:
+    """Tell the operator where a process can hold fewer sockets than it would be let have."""
+    if limits.sockets_with_room < limits.sockets:
+        say(
+            f"{open_files()} files may be open in a process, which is room for {limits.sockets_with_room} sockets and "
+            f"not for {limits.sockets}: raise the hard limit (`ulimit -n`; LimitNOFILE= of systemd)"
+        )
 
 
 def serve(

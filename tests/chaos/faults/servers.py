@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import time
+from contextlib import AsyncExitStack
+
+import websockets
 
 from tests.chaos.cycles import ALLOWED_MEMORY, memory_of, visits
 from tests.chaos.scene import PATIENCE_SECONDS, Fault, Load, Scene
+from tests.chaos.sockets import connected
 from tests.services.proxy import Direction
+from tests.services.salas import Salas
 from tests.services.service import STOP_SECONDS, ServiceError
 
 STOPPED_SECONDS = 5.0
 ARRIVING = 200
+FEW_FILES = 256
 
 
 async def killed(scene: Scene) -> None:
@@ -97,10 +104,44 @@ async def clock_off(scene: Scene) -> None:
     await asyncio.to_thread(server.kill)  # so that no other fault has to do with a clock; it is started again
 
 
+async def out_of_files(scene: Scene) -> None:
+    """Few files may be open in one process, and clients that say nothing take all connections that there are."""
+    server = scene.world.servers[1]
+    before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (FEW_FILES, before[1]))
+    said_before = len(server.log)
+    try:
+        await scene.further(5)
+        async with AsyncExitStack() as stack:
+            sockets = await idle_sockets(server, scene.probes[0].token, stack)
+            for _ in range(FEW_FILES):
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                stack.callback(writer.close)
+            since = time.monotonic()
+            await scene.further(scene.either(100, 20))
+            await scene.recover(since)
+    finally:
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
+    scene.notes.append(f"{sockets} idle sockets with {FEW_FILES} files")
+    if "Too many open files" in server.log[said_before:]:
+        scene.problems.append("files ran out")
+
+
+async def idle_sockets(server: Salas, token: str, stack: AsyncExitStack) -> int:
+    """Open sockets until the server takes no more; return how many it took."""
+    for number in range(FEW_FILES):
+        try:
+            await stack.enter_async_context(connected(server, token))
+        except websockets.InvalidStatus:
+            return number
+    raise ServiceError("the server takes more sockets than it may have files")
+
+
 FAULTS = (
     Fault("kill -9 of a server", killed),
     Fault("kill -9 between commit and answer", killed_before_the_answer, Load(by_front=True), Load(by_front=True)),
     Fault("SIGTERM", terminated),
     Fault("a process stopped for 5 s", stopped, Load(senders=8)),
     Fault("a clock an hour off", clock_off),
+    Fault("out of files", out_of_files),
 )
