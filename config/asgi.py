@@ -24,6 +24,7 @@ from django.core.cache import DEFAULT_CACHE_ALIAS, caches  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from rooms.broker import Broker  # noqa: E402
+from rooms.checks import require_user_model  # noqa: E402
 from rooms.group_commit import GroupCommit  # noqa: E402
 from rooms.hints import AccessChange  # noqa: E402
 from rooms.hub import Hub  # noqa: E402
@@ -36,6 +37,8 @@ from schema.presence import OpenSockets  # noqa: E402
 from schema.receipts import Receipts  # noqa: E402
 from schema.schema import schema  # noqa: E402
 from schema.transport import Transport, refuse  # noqa: E402
+
+require_user_model()
 
 from .base_path import below  # noqa: E402
 from .https import seen_through_proxies  # noqa: E402

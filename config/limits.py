@@ -11,9 +11,8 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
-from .environment import Environment
-
 from .descriptors import connections_within, sockets_among
+from .environment import Environment
 
 PREFIX = "SALAS_LIMIT_"
 

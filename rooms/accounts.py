@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.contrib.auth import authenticate, get_user_model
-from django.contrib.auth.models import User, update_last_login
+from django.contrib.auth.models import update_last_login
 
 from . import sessions, texts, tokens
 from .exceptions import Forbidden, Unauthenticated
-from .identity import Viewer
+from .identity import Viewer, has_field
 from .tokens import Issued
 
 USERNAME_MAX_LENGTH = 254
@@ -29,9 +29,10 @@ def log_in(*, username: str, password: str, address: str | None) -> LoggedIn:
     deactivated, and one with another password; and RateLimited.
     """
     user = authenticate(None, username=username, password=password, address=address)
-    if not isinstance(user, User):
+    if user is None:
         raise Unauthenticated("The user name or the password is wrong.")
-    update_last_login(User, user)
+    if has_field(user, "last_login"):
+        update_last_login(type(user), user)
     issued = tokens.issue_token(user)
     return LoggedIn(Viewer(user=user, token=issued.secret, ends_at=issued.expires_at), issued)
 

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 from django.utils.translation import gettext_lazy as _
 
 
@@ -8,4 +9,9 @@ class RoomsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import signals  # noqa: F401 - it connects itself
+        from . import (
+            checks,
+            signals,  # noqa: F401 - it connects itself
+        )
+
+        register(checks.check_user_model, Tags.models)

@@ -1,4 +1,8 @@
-"""Who somebody is: an account, a guest, or nobody."""
+"""Who somebody is: an account, a guest, or nobody.
+
+Accounts are of the operator's user model (``AUTH_USER_MODEL``), for which ``User`` stands in annotations; ``checks``
+says what it must have.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import EmailField, Model
 from django.utils.crypto import constant_time_compare
 
 from .exceptions import Forbidden, Refusal, Unauthenticated
-from .models import Guest
+from .models import Guest, user_key
 from .texts import mended_name
 
 SHOWN_NAME_MAX_LENGTH = 301  # a first and a last name of Django's, and the space between them
@@ -118,8 +125,8 @@ def as_of_now(viewer: Viewer) -> Viewer:
     """``viewer`` with the permissions that they have now, for who had any; nobody if the account has ended."""
     if viewer.user is None or not viewer.user.is_staff:
         return viewer
-    user = User.objects.filter(pk=viewer.user.pk, is_active=True).first()
-    return NOBODY if user is None else replace(viewer, user=user)
+    user = get_user_model()._default_manager.filter(pk=viewer.user.pk).first()
+    return NOBODY if user is None or not user.is_active else replace(viewer, user=user)
 
 
 def rights_of(viewer: Viewer) -> frozenset[str]:
@@ -131,18 +138,26 @@ def rights_of(viewer: Viewer) -> frozenset[str]:
 def shown_name(user: User) -> str:
     """What an account is called: its full name or, where that shows nothing, its user name.
 
-    Whatever wrote it, this is a name (``texts.name``): a shell and other programs write accounts, too.
+    Of an e-mail address it is only what nobody can write to. Whatever wrote it, this is a name (``texts.name``): a
+    shell and other programs write accounts, too.
     """
-    full = mended_name(user.get_full_name(), SHOWN_NAME_MAX_LENGTH, instead="")
-    return full or mended_name(user.get_username(), SHOWN_NAME_MAX_LENGTH)
-
-
-def user_key(pk: int | str) -> str:
-    return f"user:{pk}"
+    full = mended_name(getattr(user, "get_full_name", str)(), SHOWN_NAME_MAX_LENGTH, instead="")
+    is_address = isinstance(user._meta.get_field(user.USERNAME_FIELD), EmailField)
+    username = user.get_username()
+    return full or mended_name(username.partition("@")[0] if is_address else username, SHOWN_NAME_MAX_LENGTH)
 
 
 def guest_key(pk: int | str) -> str:
     return f"guest:{pk}"
+
+
+def has_field(user: type[Model] | Model, name: str) -> bool:
+    """Whether the operator's user model has it; Django's own has those that are asked for."""
+    try:
+        user._meta.get_field(name)
+    except FieldDoesNotExist:
+        return False
+    return True
 
 
 def is_vouched_for(user: User, session_auth_hash: str) -> bool:

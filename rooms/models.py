@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.sessions.base_session import AbstractBaseSession
@@ -445,7 +446,12 @@ class Ban(models.Model):
 
 def viewer_key(who: Member | Ban) -> str:
     """Who this is, as in ``identity.Viewer.key``."""
-    return f"user:{who.user_id}" if who.guest_id is None else f"guest:{who.guest_id}"
+    return user_key(who.user_id) if who.guest_id is None else f"guest:{who.guest_id}"
+
+
+def user_key(pk: object) -> str:
+    """The name of an account, by its primary key as it is in Python."""
+    return f"user:{pk.hex if isinstance(pk, UUID) else pk}"  # which with its dashes would not fit into a session's row
 
 
 class AuditAction(models.TextChoices):

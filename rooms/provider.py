@@ -24,11 +24,13 @@ from uuid import uuid4
 
 import jwt
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import EmailField
 
 from . import texts
-from .identity import Viewer
+from .identity import Viewer, has_field
 from .keys import Key, keys_in_jwks
 from .models import DISPLAY_NAME_MAX_LENGTH, IDENTITY_MAX_LENGTH, Identity
 
@@ -240,15 +242,27 @@ def _users(issuer: str, names: dict[str, str]) -> dict[str, User]:
     found = {row.subject: row.user for row in rows}
     for subject, name in names.items():
         user = found.get(subject) or found.setdefault(subject, _made(issuer, subject, name))
-        if name and user.first_name != name:
-            user.first_name, user.last_name = name, ""
-            user.save(update_fields=["first_name", "last_name"])
+        if name:
+            _call(user, name)
     return found
+
+
+def _call(user: User, name: str) -> None:
+    """Let the account be called so, where the operator's user model has names."""
+    names = {each: value for each, value in (("first_name", name), ("last_name", "")) if has_field(user, each)}
+    if "first_name" in names and user.first_name != name:
+        for each, value in names.items():
+            setattr(user, each, value)
+        user.save(update_fields=list(names))
 
 
 def _made(issuer: str, subject: str, name: str) -> User:
     """A new account, under a name that nobody can guess and with no password; or the one that was made meanwhile."""
-    user = User(username=f"jwt-{uuid4().hex}", first_name=name)
+    model = get_user_model()
+    username = f"jwt-{uuid4().hex}"
+    if isinstance(model._meta.get_field(model.USERNAME_FIELD), EmailField):
+        username += "@jwt.invalid"  # RFC 2606: nobody has an address there
+    user = model(**{model.USERNAME_FIELD: username}, **({"first_name": name} if has_field(model, "first_name") else {}))
     user.set_unusable_password()
     try:
         with transaction.atomic():

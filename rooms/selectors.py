@@ -20,7 +20,7 @@ from .identity import Viewer, as_of_now, flaw_refused
 from .inputs import search_words
 from .models import FIRST_EPOCH, Ban, Member, Message, Room, RoomAccess, RoomSlug
 from .paging import Slice, Span, slice_of
-from .rows import Rows, marks, selected
+from .rows import Rows, in_sql, marks, selected
 from .texts import slug as slug_in
 
 M = TypeVar("M", bound=Model)
@@ -194,15 +194,15 @@ def _at(asked: Iterable[tuple[int, Viewer]], rows: Rows[P], condition: str = "")
     return rows.where(condition + places, values) if values else []
 
 
-def _places_in_sql(asked: Iterable[tuple[int, Viewer]]) -> tuple[str, list[int]]:
+def _places_in_sql(asked: Iterable[tuple[int, Viewer]]) -> tuple[str, list[Any]]:
     """Whether a row is of such a room and of one who is named with it: a condition, and its values.
 
     No column has its table before it: in a subquery that has another name.
     """
-    places: dict[tuple[int, str], set[int]] = {}
+    places: dict[tuple[int, str], set[Any]] = {}
     for room_id, viewer in asked:
         if viewer.user is not None:
-            places.setdefault((room_id, "user_id"), set()).add(viewer.user.pk)
+            places.setdefault((room_id, "user_id"), set()).add(in_sql(viewer.user))
         elif viewer.guest is not None:
             places.setdefault((room_id, "guest_id"), set()).add(viewer.guest.pk)
     conditions = [f"room_id = %s AND {column} IN ({marks(ids)})" for (_, column), ids in places.items()]
@@ -409,7 +409,7 @@ def _places(people: QuerySet[Any], viewers: Sequence[Viewer]) -> set[Place]:
     return {*_among(people, "user_id", users), *_among(people, "guest_id", guests)}
 
 
-def _among(people: QuerySet[Any], field: str, keys: Mapping[int, str | None]) -> Iterator[Place]:
+def _among(people: QuerySet[Any], field: str, keys: Mapping[Any, str | None]) -> Iterator[Place]:
     """A page of ids at a time: a query has room for so many parameters."""
     ids = list(keys)
     for start in range(0, len(ids), IDS_PER_QUERY):

@@ -12,14 +12,15 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeGuard
 
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from .identity import NOBODY, Viewer, guest_key, is_vouched_for, user_key
-from .models import Guest, Session
+from .identity import NOBODY, Viewer, guest_key, is_vouched_for
+from .models import Guest, Session, user_key
 
 GUEST_IN_SESSION = "guest_id"
 
@@ -77,17 +78,23 @@ def end_sessions_of(viewer: Viewer) -> None:
 
 def _viewers(sessions: Mapping[str, _Held]) -> dict[str, Viewer]:
     held = [each.data for each in sessions.values()]
-    users = User.objects.filter(is_active=True).in_bulk(
-        {int(each[SESSION_KEY]) for each in held if SESSION_KEY in each}
-    )
+    users = get_user_model()._default_manager.in_bulk({pk for each in held if (pk := _user_pk(each)) is not None})
     guests = Guest.objects.in_bulk({each[GUEST_IN_SESSION] for each in held if GUEST_IN_SESSION in each})
     return {key: _viewer(each, users, guests) for key, each in sessions.items()}
 
 
-def _viewer(held: _Held, users: Mapping[int, User], guests: Mapping[int, Guest]) -> Viewer:
+def _user_pk(data: Mapping[str, Any]) -> Any:
+    """The primary key of the account that a session is of; None where it is of none, or of another user model's."""
+    try:
+        return get_user_model()._meta.pk.to_python(data[SESSION_KEY]) if SESSION_KEY in data else None
+    except ValidationError:
+        return None
+
+
+def _viewer(held: _Held, users: Mapping[Any, User], guests: Mapping[int, Guest]) -> Viewer:
     data = held.data
-    user = users.get(int(data[SESSION_KEY])) if SESSION_KEY in data else None
-    if user is not None and _is_in_force(user, data):
+    user = users.get(_user_pk(data))
+    if user is not None and user.is_active and _is_in_force(user, data):
         return Viewer(user=user, ends_at=held.ends_at)
     guest = guests.get(data.get(GUEST_IN_SESSION, 0))
     return NOBODY if guest is None else Viewer(guest=guest, ends_at=held.ends_at)
@@ -100,5 +107,5 @@ def _is_in_force(user: User, data: Mapping[str, Any]) -> bool:
 
 def _viewer_key(data: Mapping[str, Any]) -> str:
     if SESSION_KEY in data:
-        return user_key(data[SESSION_KEY])
+        return user_key(_user_pk(data))
     return guest_key(data[GUEST_IN_SESSION]) if GUEST_IN_SESSION in data else ""

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission, User
 from django.db import IntegrityError, transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete
@@ -19,8 +20,8 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from . import broker
-from .identity import guest_key, user_key
-from .models import Identity, Room, RoomSlug, SearchText, Session, Token
+from .identity import guest_key, has_field
+from .models import Identity, Room, RoomSlug, SearchText, Session, Token, user_key
 from .texts import folded
 
 HARMLESS = frozenset({"last_login", "first_name", "last_name", "email"})
@@ -55,27 +56,30 @@ def identity_ended(instance: Identity, **_: Any) -> None:
     tell_about(user_key(instance.user_id))
 
 
-@receiver(post_delete, sender=User)
+@receiver(post_delete, sender=get_user_model())
 def account_ended(instance: User, **_: Any) -> None:
     tell_about(user_key(instance.pk))
 
 
-@receiver(post_save, sender=User)
+@receiver(post_save, sender=get_user_model())
 def account_changed(instance: User, created: bool, update_fields: Collection[str] | None = None, **_: Any) -> None:
     """The password, or whether the account is active, may be another."""
     if not created and (update_fields is None or not HARMLESS.issuperset(update_fields)):
         tell_about(user_key(instance.pk))
 
 
-@receiver(m2m_changed, sender=User.groups.through)
-@receiver(m2m_changed, sender=User.user_permissions.through)
 def permissions_changed(
-    instance: User | Group | Permission, action: str, reverse: bool, pk_set: Collection[int] | None, **_: Any
+    instance: User | Group | Permission, action: str, reverse: bool, pk_set: Collection[Any] | None, **_: Any
 ) -> None:
     """From either side: of an account, or of a group or a permission, whose accounts ``pk_set`` names then."""
     if action.startswith("post_"):
         for pk in (pk_set or ()) if reverse else (instance.pk,):
             tell_about(user_key(pk))
+
+
+for name in ("groups", "user_permissions"):
+    if has_field(get_user_model(), name):  # ``checks`` says what is missing otherwise
+        m2m_changed.connect(permissions_changed, sender=getattr(get_user_model(), name).through)
 
 
 @receiver(m2m_changed, sender=Group.permissions.through)
@@ -91,8 +95,9 @@ def group_ends(instance: Group, **_: Any) -> None:
 
 
 def tell_about_staff_in(group: Group) -> None:
-    for pk in group.user_set.filter(is_staff=True).values_list("pk", flat=True):
-        tell_about(user_key(pk))
+    for user in get_user_model()._default_manager.filter(groups=group):
+        if user.is_staff:
+            tell_about(user_key(user.pk))
 
 
 def tell_about(viewer_key: str) -> None:

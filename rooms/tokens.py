@@ -11,9 +11,10 @@ import secrets
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -29,10 +30,10 @@ TOKEN_BYTES = 32
 TOKENS_KEPT = 10
 USE_NOTED_SECONDS = 300.0
 
-TOKENS, USERS, GUESTS = Rows(Token), Rows(User), Rows(Guest)
+TOKENS, USERS, GUESTS = Rows(Token), Rows(get_user_model()), Rows(Guest)
 FROM_HOLDERS = (
     f"FROM {TOKENS.table}"
-    f" LEFT JOIN {USERS.table} ON {USERS.table}.id = {TOKENS.table}.user_id"
+    f" LEFT JOIN {USERS.table} ON {USERS.key} = {TOKENS.table}.user_id"
     f" LEFT JOIN {GUESTS.table} ON {GUESTS.table}.id = {TOKENS.table}.guest_id"
 )
 
@@ -97,8 +98,8 @@ def _with_holders(digests: Sequence[str]) -> list[Token]:
     return tokens
 
 
-def _by_id(table: Rows[H], rows: Sequence[Row]) -> dict[int | None, H]:
-    return {holder.pk: holder for holder in table.made([row for row in rows if row[0] is not None])}
+def _by_id(table: Rows[H], rows: Sequence[Row]) -> dict[Any, H]:
+    return {holder.pk: holder for holder in table.made([row for row in rows if row[table.key_at] is not None])}
 
 
 def _is_in_force(token: Token, now: datetime) -> bool:

@@ -35,6 +35,7 @@ class LimitedBackend(ModelBackend):
         A name that no account has, an account without a password and one that is not active cost the same hashes: one,
         and one more for a password that is typed otherwise than in its normal form.
         """
+        username = kwargs.pop(get_user_model().USERNAME_FIELD, None) if username is None else username
         if username is None or password is None:
             return None
         if request is not None:

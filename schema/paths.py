@@ -41,7 +41,7 @@ def spelled(scope: Any) -> Any:
 
 
 def in_origin_form(scope: Any) -> Any:
-    """The scope with a path: of a target in absolute form (RFC 9112, section 3.2.2) its own, with its authority as Host."""
+    """The scope with a path. A target in absolute form (RFC 9112, section 3.2.2) names the host too, which counts."""
     absolute = ABSOLUTE.fullmatch(scope["path"])
     if absolute is None:
         return scope

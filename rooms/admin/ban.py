@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -15,7 +14,7 @@ from rooms.models import Ban
 from rooms.selectors import CHANGE_MEMBERS
 
 from .filters import PersonFilter, RoomFilter
-from .lists import ReadOnlyAdmin, actor_of, link, link_to, short
+from .lists import ReadOnlyAdmin, actor_of, link_to, link_to_account, short
 
 
 @admin.register(Ban)
@@ -35,9 +34,9 @@ class BanAdmin(ReadOnlyAdmin[Ban]):
 
     @admin.display(description=_("person"))
     def person(self, ban: Ban) -> SafeString:
-        if ban.guest_id is not None:
-            return link_to("guest", ban.guest_id, gettext("guest"))
-        return link(ban.user, reverse("admin:auth_user_change", args=[ban.user_id]))
+        if ban.user is None:
+            return link_to("guest", ban.guest_id or 0, gettext("guest"))
+        return link_to_account(ban.user)
 
     @admin.display(description=_("since"))
     def since(self, ban: Ban) -> str | None:

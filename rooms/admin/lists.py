@@ -10,14 +10,14 @@ from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.paginator import EmptyPage
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -192,6 +192,15 @@ def isolated(text: object) -> SafeString:
 
 def link(text: object, address: str) -> SafeString:
     return format_html('<a href="{}">{}</a>', address, isolated(text))
+
+
+def link_to_account(user: User) -> SafeString:
+    """Link to the page of an account, where the operator's user model has one in the admin."""
+    page = f"admin:{user._meta.app_label}_{user._meta.model_name}_change"
+    try:
+        return link(user, reverse(page, args=[quote(user.pk)]))
+    except NoReverseMatch:
+        return isolated(user)
 
 
 def link_to(page: str, pk: int, text: object) -> SafeString:

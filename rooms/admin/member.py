@@ -9,11 +9,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
@@ -27,7 +26,7 @@ from rooms.selectors import banned, is_own
 
 from .filters import PersonFilter, PresenceFilter, RoomFilter
 from .generics import ModelForm
-from .lists import ListAdmin, actor_of, link, link_to, link_to_list, short
+from .lists import ListAdmin, actor_of, link_to, link_to_account, link_to_list, short
 
 
 class MemberForm(ModelForm[Member]):
@@ -86,9 +85,9 @@ class MemberForm(ModelForm[Member]):
 
 
 def link_to_person(member: Member) -> SafeString:
-    if member.guest_id is not None:
-        return link_to("guest", member.guest_id, gettext("guest"))
-    return link(member.user, reverse("admin:auth_user_change", args=[member.user_id]))
+    if member.user is None:
+        return link_to("guest", member.guest_id or 0, gettext("guest"))
+    return link_to_account(member.user)
 
 
 @admin.register(Member)
@@ -131,8 +130,9 @@ class MemberAdmin(ListAdmin[Member]):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Member], bool]:
         """Each word in the display name or the user name."""
+        accounts = get_user_model()
         for word in search_term.split():
-            users = User.objects.filter(username__icontains=word)
+            users = accounts._default_manager.filter(**{f"{accounts.USERNAME_FIELD}__icontains": word})
             queryset = queryset.filter(Q(display_name__icontains=word) | Q(user__in=users.values("pk")))
         return queryset, False
 

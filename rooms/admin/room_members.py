@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.contrib.auth import get_permission_codename, get_user_model
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -156,7 +157,9 @@ class NewMemberInline(TabularInline[Member, Room]):
 
     def has_add_permission(self, request: HttpRequest, obj: Room | None = None) -> bool:
         """Who may not see accounts cannot choose one."""
-        return super().has_add_permission(request, obj) and request.user.has_perm("auth.view_user")
+        accounts = get_user_model()._meta
+        view = f"{accounts.app_label}.{get_permission_codename('view', accounts)}"
+        return super().has_add_permission(request, obj) and request.user.has_perm(view)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """An account may be made from here; Django's icons for changing or deleting the chosen one are taken away."""

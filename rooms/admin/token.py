@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -22,7 +23,7 @@ class TokenAdmin(ReadOnlyAdmin[Token]):
     list_select_related = ("user", "guest")
     sortable_by = ()
     ordering = ("-id",)
-    search_fields = ("user__username", "guest__display_name")
+    search_fields = (f"user__{get_user_model().USERNAME_FIELD}", "guest__display_name")
     fields = ("holder", "created_at", "expires_at", "last_used_at")
     readonly_fields = fields
     actions = ("revoke",)

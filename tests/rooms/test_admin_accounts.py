@@ -10,8 +10,8 @@ from django.test import Client
 
 from rooms import broker, deleting, moderation, sessions, tokens
 from rooms.exceptions import Forbidden
-from rooms.identity import OPERATOR, Viewer, user_key
-from rooms.models import Ban, Identity, Member, Room, Session, Token
+from rooms.identity import OPERATOR, Viewer
+from rooms.models import Ban, Identity, Member, Room, Session, Token, user_key
 from tests.people import ban, make_guest, make_member, make_room, make_staff, make_user, member_of, remove, send
 from tests.rooms.admin_pages import page
 

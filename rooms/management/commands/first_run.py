@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import transaction
+from django.db.models import EmailField
 from django.urls import reverse
 from django.utils.crypto import get_random_string
 
@@ -32,8 +33,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         require_free(host, port)
         call_command("migrate", verbosity=0, interactive=False)
-        password = furnish()
-        self.stdout.write(welcome(address(host, port), password) if password else directions(address(host, port)))
+        made = furnish()
+        self.stdout.write(welcome(address(host, port), *made) if made else directions(address(host, port)))
 
 
 def require_free(host: str, port: int) -> None:
@@ -48,15 +49,21 @@ def require_free(host: str, port: int) -> None:
 
 
 @transaction.atomic
-def furnish() -> str | None:
-    """Make a room and an admin where there is neither user nor room; return the admin's password, else None."""
+def furnish() -> tuple[str, str] | None:
+    """Make a room and an admin where there is neither user nor room; return the admin's name and password, else None.
+
+    An operator's user model that wants more than these is left to ``createsuperuser``.
+    """
     users = get_user_model()
-    if users.objects.exists() or Room.objects.exists():
+    if users._default_manager.exists() or Room.objects.exists():
         return None
-    password = get_random_string(PASSWORD_LENGTH)
-    users.objects.create_superuser(ADMIN, password=password)
     create_room(slug=LOBBY, name="Lobby")
-    return password
+    if not {"email", users.USERNAME_FIELD}.issuperset(users.REQUIRED_FIELDS):
+        return None
+    is_address = isinstance(users._meta.get_field(users.USERNAME_FIELD), EmailField)
+    name, password = f"{ADMIN}@localhost" if is_address else ADMIN, get_random_string(PASSWORD_LENGTH)
+    users._default_manager.create_superuser(**{users.USERNAME_FIELD: name, "password": password})
+    return name, password
 
 
 def address(host: str, port: int) -> str:
@@ -65,13 +72,13 @@ def address(host: str, port: int) -> str:
     return f"http://{f'[{here}]' if ':' in here else here}:{port}"
 
 
-def welcome(base: str, password: str) -> str:
+def welcome(base: str, name: str, password: str) -> str:
     return f"""
 Welcome to Salas. A room for everyone and an admin were made:
 
     the room    {base}{reverse("room", args=[LOBBY])}
     the admin   {base}{reverse("admin:index")}
-                user {ADMIN}, password {password}
+                user {name}, password {password}
     GraphiQL    {base}{reverse("graphql")}
 
 The password is shown this once. Ctrl-C ends the server.
