@@ -42,6 +42,7 @@ class Limits:
     handshake_seconds: float = 10.0
     init_seconds: float = 10.0
     socket_operations: int = 50
+    socket_waiting_operations: int = 100
     socket_frames_per_second: float = 30.0
     socket_frame_burst: int = 200
     socket_inbound_frames: int = 60

@@ -1,11 +1,14 @@
 """What goes out on one socket: within its window, with a receipt asked for after each burst.
 
+A receipt is a ping of the protocol. A client that never signs one, or says that it can't, is asked by pings of the
+WebSocket's own instead, where the server has them: they keep the window open, and confirm no position.
+
 Two kinds of messages: those that can't wait, such as pongs and refusals, and those that do while the window is full.
 Of the latter nothing is kept here: who has something to say looks for room first, and is called when there is some.
 
 Concurrency: one event loop; only ``put`` suspends.
 Invariants: no more than the window, and what filled it, is in flight, but for what can't wait, which ends
-the socket at twice as much. After ``shut`` nothing is sent.
+the socket at twice as much. Nothing is asked before the acknowledgement, and nothing sent after ``shut``.
 Dependencies: the standard library.
 """
 
@@ -14,23 +17,36 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Any
 
-from .closing import NO_RECEIPT, TOO_MUCH_AT_ONCE, TRY_AGAIN, Closed
+from .closing import BAD_REQUEST, NO_RECEIPT, TOO_MUCH_AT_ONCE, TRY_AGAIN, Closed
 from .limits import Pace
 from .outlets import Outlet
 from .pacemaker import Pacemaker
 from .pacing import Positions, Window
 
 NEVER_SECONDS = float("inf")
+UNSIGNED_SECONDS = 5.0  # after these a client that has never signed a receipt is asked in the other way
 
 PING = b'{"type":"ping","payload":{"receipt":%d}}'
 
 encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
+PingFrame = Callable[[bytes], None]
+
+
+class Asks(Enum):
+    """How the client is asked to confirm."""
+
+    BY_MESSAGE = "ping of the protocol"
+    BY_FRAME = "ping of the WebSocket's own, until it signs a receipt"
+    ONLY_BY_FRAME = "ping of the WebSocket's own"
+
+
 class Flow:
-    """``end`` ends the socket. ``is_acknowledged``: whether the client may be asked for signs of life."""
+    """``end`` ends the socket. ``ping_frame`` sends a ping of the WebSocket's own; None where the server has none."""
 
     def __init__(
         self,
@@ -41,12 +57,15 @@ class Flow:
         window_bytes: int,
         silence_seconds: float,
         end: Callable[[Closed], None],
+        ping_frame: PingFrame | None = None,
     ) -> None:
         self._outlet = outlet
         self._pacemaker = pacemaker
         self._heartbeat_seconds = pace.heartbeat_seconds
         self._silence_seconds = silence_seconds or NEVER_SECONDS
         self._end = end
+        self._ping_frame = ping_frame
+        self._asks = Asks.BY_MESSAGE
         self._now = asyncio.get_running_loop().time
         self._window = Window(window_bytes, self._now())
         self._waiting: dict[Callable[[], None], None] = {}
@@ -114,19 +133,64 @@ class Flow:
     def uncall(self, call: Callable[[], None]) -> None:
         self._waiting.pop(call, None)
 
-    # Receipts
-
-    def awaits(self, number: int | None) -> bool:
-        return self._window.awaits(number)
-
-    def pong(self, number: int | None) -> Positions:
-        """Take a receipt; return what it confirms. Who waits for room goes on."""
-        confirmed = self._window.pong(number, self._now())
-        if self.has_room and self._waiting:
+    def _use_room(self) -> None:
+        """Let those that wait for room go on."""
+        if self._waiting and not self._window.is_full:
             waiting, self._waiting = self._waiting, {}
             for call in waiting:
                 call()
+
+    # Receipts
+
+    def acknowledge(self, *, may_ask_by_message: bool) -> None:
+        """Say that the connection is acknowledged; from now on the client may be asked, if in one way only.
+
+        Raises Closed for one that this server can't ask.
+        """
+        if not may_ask_by_message:
+            if self._ping_frame is None:
+                raise Closed(BAD_REQUEST, "`pings: false` needs a server with pings of its own: manage.py serve")
+            self._asks = Asks.ONLY_BY_FRAME
+        self.is_acknowledged = True
+        self.say({"type": "connection_ack"})
+        self._ask_for_receipt()
+
+    def awaits(self, number: int | None) -> bool:
+        """Whether a pong answers a ping that waits for it. ``number`` is what it signs, None for nothing."""
+        if number is None:
+            return self._window.awaits_any(self._handed_over_bytes)
+        return self._window.awaits(number)
+
+    def pong(self, number: int) -> Positions:
+        """Take a receipt; return what it confirms. Those that wait for room go on."""
+        confirmed = self._window.pong(number, self._now())
+        if self._asks is Asks.BY_FRAME and self._window.is_signed:
+            self._asks = Asks.BY_MESSAGE
+            self.ping()
+        self._use_room()
         return confirmed
+
+    def unsigned_pong(self) -> None:
+        """Take a pong that signs nothing. It shows life, and that what the network took has arrived."""
+        self._window.heard_of_oldest(self._handed_over_bytes, self._now())
+        self._use_room()
+
+    def frame_pong(self, number: int) -> None:
+        """Take the answer to a ping of the WebSocket's own."""
+        self._window.heard(number, self._now())
+        self._use_room()
+
+    def excuse(self) -> None:
+        """Ask nothing of a client whose pongs wait to be read: what the network has taken counts as confirmed.
+
+        Else what waits for the window would wait for a pong, and the pong, among what is not read, for it.
+        """
+        if self._window.take_for_received(self._handed_over_bytes, self._now()):
+            self._use_room()
+
+    @property
+    def _handed_over_bytes(self) -> int:
+        return max(0, self._window.sent_bytes - self._outlet.unsent_bytes())
 
     def forget(self, operation_id: str) -> None:
         self._window.forget(operation_id)
@@ -140,16 +204,33 @@ class Flow:
         return self._window.has_unreceipted
 
     def ping(self) -> None:
-        self.say(PING % self._window.ping(self._now()))
+        if not self.is_acknowledged:
+            return
+        if self._asks is Asks.BY_MESSAGE:
+            self.say(PING % self._window.ping(self._now()))
+        elif self._ping_frame is not None and self._is_open:
+            self._ping_frame(b"%d" % self._window.probe(self._now()))
 
     def look(self, now: float) -> None:
         """Ask for a sign of life where nothing else was asked for, and end a socket that gives none."""
         since = self._window.waiting_since
-        if since is not None:
-            if now - since >= self._silence_seconds:
-                self._end(Closed(NO_RECEIPT, "Nothing was confirmed for too long: come back"))
-        elif self.is_acknowledged and now - self._window.pinged_at >= self._heartbeat_seconds:
+        if since is None:
+            if now - self._window.pinged_at >= self._heartbeat_seconds:
+                self.ping()
+        elif now - since >= self._silence_seconds:
+            self._end(self._silent())
+        elif now - since >= UNSIGNED_SECONDS and self._may_change:
+            self._asks = Asks.BY_FRAME
             self.ping()
+
+    @property
+    def _may_change(self) -> bool:
+        return self._asks is Asks.BY_MESSAGE and self._ping_frame is not None and not self._window.is_signed
+
+    def _silent(self) -> Closed:
+        if self._ping_frame is None and not self._window.is_answered:
+            return Closed(NO_RECEIPT, "No `ping` was answered: send a `pong` for each, as graphql-transport-ws says")
+        return Closed(NO_RECEIPT, "Nothing was confirmed for too long: come back")
 
     def fail(self) -> None:
         self._end(Closed(TRY_AGAIN, "Internal error"))

@@ -11,19 +11,35 @@ from .closing import BAD_REQUEST, Closed
 from .credentials import UNCLEAR, bearer_in
 from .requests import json_object
 
+BYTE_ORDER_MARK = "\ufeff"
+LEGACY_TYPES = frozenset({"start", "stop", "connection_terminate"})
 RECEIPT = re.compile(rb'\{"type": ?"pong", ?"payload": ?\{"receipt": ?([1-9][0-9]{0,17})\}\}')
 
 
-def message_in(text: str | None) -> dict[str, Any]:
-    """Return the JSON object that a frame holds; ``text`` is None for a binary frame."""
-    if text is None:
-        raise Closed(BAD_REQUEST, "Binary frames are not part of the protocol")
-    if 0 < settings.LIMITS.body_bytes < len(text.encode(errors="surrogatepass")):
+def message_in(frame: str | bytes) -> dict[str, Any]:
+    """Return the JSON object that a frame holds, of text or of bytes that are text in UTF-8."""
+    data = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
+    if 0 < settings.LIMITS.body_bytes < len(data):
         raise Closed(BAD_REQUEST, f"A message must not be longer than {settings.LIMITS.body_bytes} bytes")
     try:
-        return json_object(text)
+        return json_object(_text_of(frame).removeprefix(BYTE_ORDER_MARK))
     except ValueError as error:
         raise Closed(BAD_REQUEST, f"A message must be a JSON object: {error}") from error
+
+
+def _text_of(frame: str | bytes) -> str:
+    try:
+        return frame if isinstance(frame, str) else frame.decode()
+    except UnicodeDecodeError as error:
+        raise Closed(BAD_REQUEST, "A binary frame must hold a message as text in UTF-8") from error
+
+
+def unknown_type(message_type: object) -> Closed:
+    if isinstance(message_type, str) and message_type in LEGACY_TYPES:
+        return Closed(
+            BAD_REQUEST, f"`{message_type}` is of the legacy protocol: set your client to graphql-transport-ws"
+        )
+    return Closed(BAD_REQUEST, "Unknown message type")
 
 
 def receipt_in(text: bytes) -> int | None:
@@ -35,14 +51,35 @@ def receipt_in(text: bytes) -> int | None:
 def payload_of(message: dict[str, Any]) -> dict[str, Any] | None:
     payload = message.get("payload")
     if payload is not None and not isinstance(payload, dict):
-        raise Closed(BAD_REQUEST, "A payload must be an object")
+        raise Closed(BAD_REQUEST, f"The payload of `{message.get('type')}` must be an object, or null")
     return payload
+
+
+def signed_in(payload: dict[str, Any] | None) -> int | None:
+    """The receipt that a pong signs; None for one that signs nothing, 0 for none that there is.
+
+    A number may have become a decimal fraction on its way through a client that knows no other numbers.
+    """
+    number = (payload or {}).get("receipt")
+    if number is None:
+        return None
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    return number if type(number) is int else 0
+
+
+def may_be_pinged(payload: dict[str, Any] | None) -> bool:
+    """The ``pings`` of ``connectionParams``: false for a client that a ``ping`` of the protocol would end."""
+    pings = (payload or {}).get("pings", True)
+    if pings is None or isinstance(pings, bool):
+        return pings is not False
+    raise Closed(BAD_REQUEST, "`pings` must be true, or false for a client that can't answer a `ping` message")
 
 
 def id_of(message: dict[str, Any]) -> str:
     operation_id = message.get("id")
     if not isinstance(operation_id, str) or not operation_id:
-        raise Closed(BAD_REQUEST, "An operation id must be a text that is not empty")
+        raise Closed(BAD_REQUEST, 'An operation `id` must be a text that is not empty, such as "1"')
     return operation_id
 
 

@@ -53,7 +53,10 @@ def json_object(text: str | bytes) -> dict[str, Any]:
 
 
 def operation_request(payload: object) -> OperationRequest:
-    """What the members of a request say. Raises BadUserInput, naming the member at fault."""
+    """What the members of a request say. Raises BadUserInput, naming the member at fault.
+
+    An empty name is none: programs in Go write out the empty values of what was not set.
+    """
     if not isinstance(payload, dict):
         raise BadUserInput("payload", "The request must be an object.")
     query = _optional(payload, "query", str)
@@ -63,7 +66,7 @@ def operation_request(payload: object) -> OperationRequest:
         raise BadUserInput("query", "`query` must be a text.")
     return OperationRequest(
         query=query,
-        operation_name=_optional(payload, "operationName", str),
+        operation_name=_optional(payload, "operationName", str) or None,
         variables=_optional(payload, "variables", dict),
         extensions=extensions,
         document_id=document_id,

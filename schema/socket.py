@@ -3,11 +3,12 @@
 The protocol is https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md. Its pings are the receipts of
 ``pacing``: one follows each burst of messages, and what the pongs confirm is what ``receipts`` remembers.
 
-Concurrency: the socket's own task reads frames; each operation begins in a task of its own. That of a shared
-subscription ends once it has begun: from then on it is a member of its cohort, which needs none.
+Concurrency: the socket's own task reads frames; each operation begins in a task of its own, which waits for its turn.
+That of a shared subscription ends once it has begun: from then on it is a member of its cohort, which needs none.
 Lifecycle: a socket ends when its client leaves, when ``Closed`` is raised, or when the server drains; its operations
 end with it.
-Invariants: every frame is answered as the protocol says or ends the socket with a code and a reason.
+Invariants: every frame is answered as the protocol says or ends the socket with a code and a reason. While nothing is
+read, for too many operations wait or too much was said, nothing waits for a pong that is among what is not read.
 """
 
 from __future__ import annotations
@@ -46,24 +47,38 @@ from .documents import Document
 from .errors import Interrupted, presented, refusal_in, refusal_presented
 from .flow import Flow, encoded
 from .live import Live, Refused, begun_live
-from .messages import bearer_shown, id_of, message_in, payload_of, receipt_in
+from .messages import (
+    bearer_shown,
+    id_of,
+    may_be_pinged,
+    message_in,
+    payload_of,
+    receipt_in,
+    signed_in,
+    unknown_type,
+)
 from .operations import Result, Written, answered, events, is_request_error, prepared
 from .outlets import EXTENSION as FRAMES
-from .outlets import outlet_of
+from .outlets import PINGS, outlet_of
 from .receipts import Progress, operation_key
 from .recognition import NO_LONGER, Recognition
 from .requests import OperationRequest, operation_request
 from .served import Drain, Served
 from .sharing import Shared, shared_in
 from .tracing import Trace, traced
+from .turns import Turn, Turns
 
 logger = logging.getLogger(__name__)
 
 WENT_WITHOUT_A_WORD = 1006
 NEVER_SECONDS = float("inf")
 CROWDED_SECONDS = 1.0  # nobody knows when an operation will end: to try again that often does no harm
+HELD_UP_SECONDS = 0.05  # between looks at what the network has taken, where none of those that wait gets on
 ANSWER_SECONDS = 0.5
 FLUSH_SECONDS = 2.0  # what was said before a close has this long to be taken by the server, and so has the close
+
+CROWDED = "Too many operations wait on this socket: wait for some of their results before you ask for more."
+CROWDED_BY_SUBSCRIPTIONS = "Too many subscriptions on this socket: complete one of them, or open another socket."
 
 # RFC 6455, section 7.4.1: the client is done, or its page is going away. Not 1005: uvicorn says it of lost connections.
 LEFT_ON_PURPOSE = (1000, 1001)
@@ -71,14 +86,16 @@ LEFT_ON_PURPOSE = (1000, 1001)
 
 @dataclass(eq=False)
 class Operation:
-    """A running operation. ``progress.position`` is None unless it is a subscription that has begun.
+    """A running operation, or one that waits. ``progress.position`` is None unless it is a subscription that has begun.
 
     ``task`` is done, and ``live`` is how it goes on, where it is a shared subscription.
     """
 
     task: asyncio.Task[None]
     progress: Progress
+    turn: Turn
     live: Live | None = None
+    is_subscription: bool = False
 
     def stop(self) -> None:
         self.task.cancel()
@@ -118,13 +135,20 @@ class Socket:
             window_bytes=self._limits.socket_window_bytes,
             silence_seconds=self._limits.socket_silence_seconds,
             end=self._end,
+            ping_frame=extensions[PINGS]["send"] if PINGS in extensions else None,
         )
         self._client = Recognition(
             served.sockets, served.identities, served.hub, shown, self._pace.identity_seconds, self._forbid
         )
         if FRAMES in extensions:
             extensions[FRAMES]["listen"](self._take)
+        if PINGS in extensions:
+            extensions[PINGS]["listen"](self._take_pong)
+        self._turns = Turns(
+            self._limits.socket_operations, self._limits.socket_waiting_operations, self._limits.body_bytes
+        )
         self._frames = Bucket(self._limits.socket_frame_burst, self._limits.socket_frames_per_second)
+        self._frame_size = 0  # of that which is handled
         self._background: set[asyncio.Task[Any]] = set()
         self._leave_code: int | None = None
         self._draining = False
@@ -166,7 +190,8 @@ class Socket:
                 if event["type"] != "websocket.receive":
                     self._leave_code = cast("int | None", event.get("code"))
                     return
-                await self._handle_frame(event.get("text"))
+                text = event.get("text")
+                await self._handle_frame(event.get("bytes") or b"" if text is None else text)
         except asyncio.CancelledError:
             # Ours, to stop waiting for a frame, unless somebody else has cancelled the task as well.
             if self._closed is None or (self._reading is not None and self._reading.uncancel() > 0):
@@ -174,34 +199,36 @@ class Socket:
         finally:
             self._reading = None
 
-    async def _handle_frame(self, text: str | None) -> None:
+    async def _handle_frame(self, frame: str | bytes) -> None:
         try:
-            await self._handle(text)
+            await self._handle(frame)
         except Closed as closed:
             self._end(closed)
         except Exception:
             logger.exception("A frame could not be handled")
             self._end(Closed(TRY_AGAIN, "Internal error"))
 
-    async def _handle(self, text: str | None) -> None:
-        message = message_in(text)
+    async def _handle(self, frame: str | bytes) -> None:
+        message = message_in(frame)
         message_type = message.get("type")
         handler = self._HANDLERS.get(message_type) if isinstance(message_type, str) else None
         if handler is None:
-            raise Closed(BAD_REQUEST, "Unknown message type")
+            raise unknown_type(message_type)
         if not self._is_receipt(message):
             await self._keep_pace()
+        self._frame_size = len(frame)
         await handler(self, message)
 
     def _is_receipt(self, message: dict[str, Any]) -> bool:
         """Whether it is a pong that was asked for: a client sends as many as the server wants of it."""
-        return message["type"] == "pong" and self._flow.awaits(_number_in(payload_of(message)))
+        return message["type"] == "pong" and self._flow.awaits(signed_in(payload_of(message)))
 
     async def _keep_pace(self) -> None:
         """Read on when the client may send another frame. It waits too, or is sent away where it would send on."""
         while seconds := self._frames.take(self._loop.time()):
             if not self._may_wait:
                 raise Closed(TOO_MUCH_AT_ONCE, "Too many messages at once: come back")
+            self._flow.excuse()
             await asyncio.sleep(seconds)
 
     # One method per message of the protocol
@@ -210,20 +237,25 @@ class Socket:
         if self._init_received:
             raise Closed(TOO_MANY_INITS, "Too many initialisation requests")
         self._init_received = True
-        self._client.show(bearer_shown(payload_of(message)))
+        payload = payload_of(message)
+        may_be_asked = may_be_pinged(payload)
+        self._client.show(bearer_shown(payload))
         viewer = await self._client.viewer()
         if viewer.key and not self._seats.take(f"viewer {viewer.key}", self._limits.sockets_per_viewer):
             raise Closed(TOO_MANY_SOCKETS, "You have too many sockets open: close some, or come back later")
-        self._flow.is_acknowledged = True
-        self._flow.say({"type": "connection_ack"})
+        self._flow.acknowledge(may_ask_by_message=may_be_asked)
 
     async def handle_ping(self, message: dict[str, Any]) -> None:
         payload = payload_of(message)
         self._flow.reply({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
 
     async def handle_pong(self, message: dict[str, Any]) -> None:
-        """A signed receipt; one for a ping that was never sent is heard and forgotten."""
-        self._confirm(_number_in(payload_of(message)))
+        """A signed receipt, or a sign of life; one for a ping that was never sent is heard and forgotten."""
+        number = signed_in(payload_of(message))
+        if number is None:
+            self._flow.unsigned_pong()
+        else:
+            self._confirm(number)
 
     def _take(self, text: bytes) -> bool:
         """Take what most frames are, a receipt that is waited for, without going through all that others go through."""
@@ -237,7 +269,17 @@ class Socket:
             self._end(Closed(TRY_AGAIN, "Internal error"))
         return True
 
-    def _confirm(self, number: int | None) -> None:
+    def _take_pong(self, payload: bytes) -> None:
+        """Take the answer to a ping of the WebSocket's own; a pong to none of ours says nothing."""
+        if self._closed is not None or not payload.isdigit():
+            return
+        try:
+            self._flow.frame_pong(int(payload))
+        except Exception:
+            logger.exception("A pong could not be taken")
+            self._end(Closed(TRY_AGAIN, "Internal error"))
+
+    def _confirm(self, number: int) -> None:
         for operation_id, position in self._flow.pong(number).items():
             if operation := self._operations.get(operation_id):
                 operation.progress.confirm(position)
@@ -246,6 +288,7 @@ class Socket:
         if not self._flow.is_acknowledged:
             raise Closed(UNAUTHORIZED, "Unauthorized")
         operation_id = id_of(message)
+        await self._hold()
         if self._draining:
             return  # the client sends it again to the server that it finds next
         if operation_id in self._operations:
@@ -254,13 +297,18 @@ class Socket:
             request = operation_request(message.get("payload"))
         except Refusal as refusal:
             raise Closed(BAD_REQUEST, f"Invalid subscribe payload: {refusal.message}") from refusal
-        if 0 < self._limits.socket_operations <= len(self._operations):
-            refused = RateLimited(CROWDED_SECONDS, "Too many operations at once on this socket.")
-            self._flow.reply(_error(operation_id, [refusal_presented(refused)]))
+        if self._turns.is_full:
+            self._flow.reply(_error(operation_id, [refusal_presented(RateLimited(CROWDED_SECONDS, CROWDED))]))
             return
-        progress = Progress(self._served.receipts)
-        task = asyncio.create_task(self._operate(operation_id, request, progress))
-        self._operations[operation_id] = Operation(task, progress)
+        progress, turn = Progress(self._served.receipts), self._turns.enter(self._frame_size)
+        task = asyncio.create_task(self._operate(operation_id, request, progress, turn))
+        self._operations[operation_id] = Operation(task, progress, turn)
+
+    async def _hold(self) -> None:
+        """Read on once another operation may wait for its turn, where the client can wait too."""
+        while self._may_wait and self._turns.is_full:
+            self._flow.excuse()
+            await self._turns.room(HELD_UP_SECONDS)
 
     async def handle_complete(self, message: dict[str, Any]) -> None:
         if operation := self._retire(id_of(message), forget=True):
@@ -276,10 +324,11 @@ class Socket:
 
     # Operations
 
-    async def _operate(self, operation_id: str, request: OperationRequest, progress: Progress) -> None:
+    async def _operate(self, operation_id: str, request: OperationRequest, progress: Progress, turn: Turn) -> None:
         """Run one operation to its end, which the client is told unless it ended the operation itself."""
         with traced("Operation") as trace:
             try:
+                await turn.come()
                 trace.status = await self._stream(operation_id, request, progress, trace)
             except Closed as closed:
                 trace.status = closed.code
@@ -313,8 +362,13 @@ class Socket:
             if is_request_error(result):
                 return await self._refuse(operation_id, result)
             return await self._finish(operation_id, _next(operation_id, result), _complete(operation_id))
+        if self._is_one_too_many(operation_id):
+            refused = RateLimited(CROWDED_SECONDS, CROWDED_BY_SUBSCRIPTIONS)
+            await self._finish(operation_id, _error(operation_id, [refusal_presented(refused)]))
+            return "error"
         if (shared := shared_in(document, request.variables)) is not None:
             return await self._follow(operation_id, shared, context, trace)
+        self._operations[operation_id].turn.over()
         async with aclosing(events(self._served.schema, document, request, context)) as results:
             async for result in results:
                 _require_uninterrupted(result)
@@ -335,6 +389,12 @@ class Socket:
         if context.document and context.document.operation.operation is OperationType.SUBSCRIPTION:
             raise forbidden
         self._soon(self._end_answered(forbidden))
+
+    def _is_one_too_many(self, operation_id: str) -> bool:
+        """Note that the operation is a subscription; return whether as many as may be are there already."""
+        others = sum(each.is_subscription for each in self._operations.values())
+        self._operations[operation_id].is_subscription = True
+        return 0 < self._limits.socket_operations <= others
 
     async def _refuse(self, operation_id: str, result: Result) -> str:
         await self._finish(operation_id, _error(operation_id, _presented(result.errors)))
@@ -377,7 +437,9 @@ class Socket:
             raise _interrupted() from interrupted
         except Refusal:
             return "error"  # which was told by ``_lose``
-        self._operations[operation_id].live = live
+        operation = self._operations[operation_id]
+        operation.live = live
+        operation.turn.over()
         live.member.go_on()
         return ""
 
@@ -391,6 +453,7 @@ class Socket:
     def _retire(self, operation_id: str, *, forget: bool) -> Operation | None:
         if operation := self._operations.pop(operation_id, None):
             self._flow.forget(operation_id)
+            operation.turn.over()
             operation.progress.end(forget=forget)
         return operation
 
@@ -459,14 +522,6 @@ class Socket:
             async with asyncio.timeout(FLUSH_SECONDS):
                 await self._flow.flushed()
                 await self._send_event({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
-
-
-def _number_in(payload: dict[str, Any] | None) -> int | None:
-    """The receipt that a pong signs; None for the oldest, 0 for none that there is."""
-    if payload is None:
-        return None
-    number = payload.get("receipt")
-    return number if type(number) is int else 0
 
 
 def _error(operation_id: str, errors: list[dict[str, Any]]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 PROTOCOL = "graphql-transport-ws"
 ANOTHER_HOST = "This server does not answer to the name in the header Host: ALLOWED_HOSTS lists those that it has."
 ANOTHER_SITE = "The page is of another site: its Origin must be this server's, or be listed in CORS_ALLOWED_ORIGINS."
+LEGACY_PROTOCOL = "graphql-ws"  # of subscriptions-transport-ws, not of the library of that name
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Transport:
     async def __call__(self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await receive()  # websocket.connect
         extensions = scope.get("extensions") or {}
+        offered = list(scope["subprotocols"])
+        chosen = next((each for each in offered if each.lower() == PROTOCOL), None)
         try:
             caller = _caller(scope)
         except Contradiction as contradiction:
@@ -74,15 +77,21 @@ class Transport:
             await _refuse_handshake(extensions, send, 403, ANOTHER_HOST)
         elif not caller.is_of_this_site:
             await _refuse_handshake(extensions, send, 403, ANOTHER_SITE)
-        elif PROTOCOL not in scope["subprotocols"]:
-            await _close_for_subprotocol(send)
+        elif chosen is None:
+            await _close_for_subprotocol(offered, send)
         else:
-            await self._admit(caller, extensions, receive, send)
+            await self._admit(caller, chosen, extensions, receive, send)
         return None
 
     async def _admit(
-        self, caller: Caller, extensions: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable
+        self,
+        caller: Caller,
+        subprotocol: str,
+        extensions: dict[str, Any],
+        receive: ASGIReceiveCallable,
+        send: ASGISendCallable,
     ) -> None:
+        """``subprotocol`` is the protocol as the client writes it."""
         address = caller.address
         with self.census.seats() as seats:
             if not seats.take("process", self.limits.sockets_with_room):
@@ -91,7 +100,7 @@ class Transport:
             elif address and not seats.take(f"address {network_of(address)}", self.limits.sockets_per_address):
                 await _turn_away(extensions, send, 429, "Too many sockets from one address: come back later")
             else:
-                await send({"type": "websocket.accept", "subprotocol": PROTOCOL, "headers": []})
+                await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
                 await Socket(self, caller.shown, address, extensions, seats, receive, send).run()
 
 
@@ -117,10 +126,17 @@ async def _answer_handshake(
     await send({"type": "websocket.http.response.body", "body": reason.encode(), "more_body": False})
 
 
-async def _close_for_subprotocol(send: ASGISendCallable) -> None:
-    await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-    reason = f"Subprotocol not acceptable: this server speaks {PROTOCOL}"
+async def _close_for_subprotocol(offered: list[str], send: ASGISendCallable) -> None:
+    """Accept what was offered first, if anything, and close: without one, browsers and Node show no code or reason."""
+    await send({"type": "websocket.accept", "subprotocol": next(filter(None, offered), None), "headers": []})
+    reason = f"Subprotocol not acceptable: {_fault_of(offered)} Set your client to {PROTOCOL}"
     await send({"type": "websocket.close", "code": SUBPROTOCOL_NOT_ACCEPTABLE, "reason": reason})
+
+
+def _fault_of(offered: list[str]) -> str:
+    if any(each.lower() == LEGACY_PROTOCOL for each in offered):
+        return f"{LEGACY_PROTOCOL} is the legacy protocol."
+    return "none of yours is known." if any(offered) else "none was offered."
 
 
 @lru_cache(maxsize=1)  # once, and not for each that is turned away

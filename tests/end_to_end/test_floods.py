@@ -56,19 +56,31 @@ def strict(databases: Databases, django_db_blocker: DjangoDbBlocker) -> Iterator
         yield server.start()
 
 
-@pytest.mark.parametrize("message", [ping, query, query_that_fails])
-@pytest.mark.parametrize(("max_queue", "code"), [(None, TOO_MUCH_AT_ONCE), (1, 1006)], ids=["deaf", "blind"])
-async def test_who_asks_for_much_and_confirms_nothing_is_sent_away(
-    strict: Salas, message: Any, max_queue: int | None, code: int
-) -> None:
-    """The deaf reads what comes, and answers nothing; the blind does not even read, so it can't know why.
+class Impatient(Strict):
+    """With all but one of them."""
 
-    Who does not read finds out only when they write: a ping of the WebSocket's a second, which nobody need answer.
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "SALAS_LIMIT_SOCKET_SILENCE_SECONDS": "6"}
+
+
+@pytest.fixture(scope="module")
+def impatient(databases: Databases, django_db_blocker: DjangoDbBlocker) -> Iterator[Salas]:
+    with ExitStack() as stack:
+        server = Impatient(databases.new(stack, scaled=False), "", None, django_db_blocker.unblock, [])
+        stack.callback(server.close)
+        yield server.start()
+
+
+async def flood(server: Salas, message: Any, max_queue: int | None) -> tuple[int | None, int]:
+    """Send many messages and answer none of the server's; return how that ended, and by how much the server grew.
+
+    With a ``max_queue`` nothing is read, and the client finds out only when it writes: a ping of the WebSocket's own a
+    second, which need not be answered.
     """
-    before = resident_bytes(strict)
+    before = resident_bytes(server)
     subprotocols = [websockets.Subprotocol(PROTOCOL)]
     connecting = websockets.connect(
-        strict.websocket_url, subprotocols=subprotocols, max_queue=max_queue, ping_interval=1, ping_timeout=None
+        server.websocket_url, subprotocols=subprotocols, max_queue=max_queue, ping_interval=1, ping_timeout=None
     )
     async with connecting as socket:
         await socket.send(json.dumps({"type": "connection_init"}))
@@ -76,8 +88,26 @@ async def test_who_asks_for_much_and_confirms_nothing_is_sent_away(
             for number in range(MESSAGES):
                 await socket.send(json.dumps(message(number)))
         await socket.wait_closed()
-        assert socket.close_code == code
-        assert resident_bytes(strict) - before < ALLOWED_GROWTH
+        return socket.close_code, resident_bytes(server) - before
+
+
+@pytest.mark.parametrize(("max_queue", "code"), [(None, TOO_MUCH_AT_ONCE), (1, 1006)], ids=["deaf", "blind"])
+async def test_a_client_that_asks_for_much_that_does_not_wait_and_confirms_nothing_is_sent_away(
+    strict: Salas, max_queue: int | None, code: int
+) -> None:
+    """The deaf one reads what comes, and answers nothing; the blind one does not even read, so it can't know why."""
+    found, growth = await flood(strict, ping, max_queue)
+    assert found == code
+    assert growth < ALLOWED_GROWTH
+
+
+@pytest.mark.parametrize("message", [query, query_that_fails])
+async def test_a_client_that_asks_for_much_and_reads_nothing_is_read_no_further_and_sent_away(
+    impatient: Salas, message: Any
+) -> None:
+    found, growth = await flood(impatient, message, 1)
+    assert found == 1006
+    assert growth < ALLOWED_GROWTH
 
 
 async def test_an_address_has_a_hundred_sockets_and_a_viewer_twenty(strict: Salas) -> None:

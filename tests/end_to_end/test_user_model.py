@@ -117,7 +117,7 @@ async def test_it_follows_over_a_socket(site: Site) -> None:
         payload = {"query": FOLLOW, "variables": {"roomId": joined["room"]["id"], "after": joined["room"]["cursor"]}}
         await tell(socket, payload)
         await asked(site, SEND, token, roomId=joined["room"]["id"], text="heard")
-        message = {"type": "ping"}
+        message: dict[str, Any] = {"type": "ping"}
         while message["type"] == "ping":
             message = await next_message(socket, keepalive=20)
     assert message["payload"]["data"]["messages"]["message"]["text"] == "heard"

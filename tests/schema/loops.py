@@ -39,6 +39,9 @@ class SkippingLoop(asyncio.SelectorEventLoop):
     def skip_waits(self) -> None:
         self._skipping.skip = self._skip
 
+    def skip_no_more(self) -> None:
+        self._skipping.skip = None
+
     def _skip(self, seconds: float) -> None:
         self._skipped += seconds
 

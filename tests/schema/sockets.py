@@ -108,6 +108,11 @@ class Socket:
         """Whether everything that the server has sent is received."""
         return self._to_client.empty()
 
+    @property
+    def unread(self) -> int:
+        """How many frames the server has not taken yet."""
+        return self._to_server.qsize()
+
     async def asgi_receive(self) -> Any:
         return await self._to_server.get()
 

@@ -16,8 +16,8 @@ from server.drain import REASON, SERVICE_RESTART
 ROOT = Path(__file__).parents[2]
 GUARANTEES = ROOT / "docs" / "guarantees.md"
 FATAL = {1002, 1003, 1007, 1008, 1009, 1011, 4400, 4401, 4406, 4409, 4429, 4500}  # to graphql-ws: see its client.ts
-TOO_BIG, SERVER_FAILED = 1009, 1013
-BY_THE_SERVER = {TOO_BIG, SERVER_FAILED}  # sent below the transport: by autobahn, and by our server
+NO_TEXT, TOO_BIG, SERVER_FAILED = 1007, 1009, 1013
+BY_THE_SERVER = {NO_TEXT, TOO_BIG, SERVER_FAILED}  # sent below the transport: by autobahn, and by our server
 OUR_CODES = {value for name, value in vars(closing).items() if type(value) is int and name != "MAX_REASON_BYTES"}
 
 
@@ -65,6 +65,7 @@ def test_so_are_those_of_the_server() -> None:
     assert is_documented(
         TOO_BIG, f"received WebSocket message size exceeds payload limit of {Limits().body_bytes} octets"
     )
+    assert is_documented(NO_TEXT, "encountered invalid UTF-8 while processing text message at payload octet index 0")
     assert documented()[SERVER_FAILED][0] in (ROOT / "server" / "daphne.py").read_text()
 
 

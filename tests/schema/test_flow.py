@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from schema.closing import NO_RECEIPT, TOO_MUCH_AT_ONCE, TRY_AGAIN, Closed
-from schema.flow import Flow
+from schema.flow import Flow, PingFrame
 from schema.limits import Pace
 from schema.outlets import DirectOutlet, QueuedOutlet, outlet_of
 from schema.pacemaker import ASKED_PER_SECOND, LONGEST_SECONDS, Pacemaker
@@ -25,9 +25,13 @@ class Sent:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.unsent = 0
 
     def write(self, texts: Sequence[bytes]) -> None:
-        self.messages += [json.loads(text) for text in texts]
+        self.messages += [each for text in texts if (each := json.loads(text)) != {"type": "connection_ack"}]
+
+    def unsent_bytes(self) -> int:
+        return self.unsent
 
     async def flushed(self) -> None:
         return
@@ -41,21 +45,30 @@ class Sent:
 
 
 def flow_of(
-    sent: Sent, pacemaker: Pacemaker | None = None, window_bytes: int = 0, ended: list[Closed] | None = None
+    sent: Sent,
+    pacemaker: Pacemaker | None = None,
+    window_bytes: int = 0,
+    ended: list[Closed] | None = None,
+    ping_frame: PingFrame | None = None,
 ) -> Flow:
-    return Flow(
+    """Of an acknowledged connection."""
+    flow = Flow(
         sent,
         pacemaker or Pacemaker(PACE),
         pace=PACE,
         window_bytes=window_bytes,
         silence_seconds=30,
         end=([] if ended is None else ended).append,
+        ping_frame=ping_frame,
     )
+    flow.acknowledge(may_ask_by_message=True)
+    return flow
 
 
 class Broken(Sent):
     def write(self, texts: Sequence[bytes]) -> None:
-        raise ZeroDivisionError("bug")
+        if b"ping" in texts[0]:
+            raise ZeroDivisionError("bug")
 
 
 def test_one_that_cannot_be_asked_ends_alone(caplog: pytest.LogCaptureFixture) -> None:
@@ -73,7 +86,7 @@ def test_one_that_cannot_be_asked_ends_alone(caplog: pytest.LogCaptureFixture) -
             flow.leave()
 
     run_skipping(course)
-    assert sent.pings == [1]
+    assert len(sent.pings) == 1
     assert [closed.code for closed in ended] == [TRY_AGAIN, TRY_AGAIN]
     assert "ZeroDivisionError: bug" in caplog.text
 
@@ -93,7 +106,7 @@ def test_a_receipt_is_asked_for_once_a_burst_is_over() -> None:
         return loop.time() - began
 
     assert PACE.receipt_seconds <= run_skipping(course) <= 2 * PACE.receipt_seconds + 0.02
-    assert sent.pings == [1], "one for all three"
+    assert len(sent.pings) == 1, "one for all three"
 
 
 @pytest.mark.parametrize("pause", [0.05, 0.2])
@@ -144,10 +157,9 @@ def test_an_idle_client_is_asked_for_a_sign_of_life_and_a_silent_one_is_sent_awa
     async def course(loop: SkippingLoop) -> float:
         loop.skip_waits()
         flow = flow_of(sent, ended=ended)
-        flow.is_acknowledged = True
         while not sent.pings:  # noqa: ASYNC110 - time is skipped
             await asyncio.sleep(0.1)
-        flow.pong(1)
+        flow.pong(sent.pings[0])
         while len(sent.pings) < 2:  # noqa: ASYNC110 - time is skipped
             await asyncio.sleep(0.1)
         since = loop.time()
@@ -157,7 +169,7 @@ def test_an_idle_client_is_asked_for_a_sign_of_life_and_a_silent_one_is_sent_awa
         return loop.time() - since
 
     assert 30 <= run_skipping(course) <= 30 + PACE.heartbeat_seconds / 4 + 0.2
-    assert (ended[0].code, sent.pings) == (NO_RECEIPT, [1, 2])
+    assert (ended[0].code, len(sent.pings)) == (NO_RECEIPT, 2)
 
 
 async def test_who_has_left_is_asked_nothing_and_no_timer_is_left() -> None:
@@ -181,7 +193,7 @@ async def test_what_waits_for_room_goes_when_there_is_some() -> None:
     waiting = [asyncio.create_task(flow.put({"type": "later", "number": number})) for number in range(2)]
     await asyncio.sleep(0)
     assert [each["type"] for each in sent.messages] == ["next", "ping"]
-    flow.pong(1)
+    flow.pong(sent.pings[0])
     await asyncio.gather(*waiting)
     assert [each["number"] for each in sent.messages if each["type"] == "later"] == [0, 1]
     flow.leave()
@@ -222,8 +234,10 @@ async def test_a_queue_keeps_the_order_where_the_server_makes_it_wait() -> None:
     outlet.write([b"a", b"b"])
     await asyncio.sleep(0)
     outlet.write([b"c"])
+    assert outlet.unsent_bytes() == 3, "one that the server has not taken, and two behind it"
     may_go_on.set()
     await outlet.flushed()
+    assert outlet.unsent_bytes() == 0
     outlet.write([b"d"])
     await outlet.flushed()
     assert taken == ["a", "b", "c", "d"]
@@ -253,10 +267,10 @@ async def test_the_server_s_own_way_is_taken_where_it_offers_one() -> None:
     async def send(event: Any) -> None:
         raise AssertionError("not this way")
 
-    outlet = outlet_of({"salas.frames": {"write": taken.extend}}, send)
+    outlet = outlet_of({"salas.frames": {"write": taken.extend, "unsent": lambda: 7}}, send)
     assert isinstance(outlet, DirectOutlet)
     outlet.write([b"a"])
     await outlet.flushed()
     outlet.drop()
-    assert taken == [b"a"]
+    assert (taken, outlet.unsent_bytes()) == ([b"a"], 7)
     assert isinstance(outlet_of({}, send), QueuedOutlet)

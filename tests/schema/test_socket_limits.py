@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 from unittest.mock import patch
@@ -17,11 +18,15 @@ from rooms.models import Guest
 from schema import socket as socket_module
 from schema.addresses import network_of
 from schema.census import Census
-from schema.closing import TOO_MANY_SOCKETS, TOO_MUCH_AT_ONCE
+from schema.closing import NO_RECEIPT, SERVICE_RESTART, SUBSCRIBER_EXISTS, TOO_MANY_SOCKETS, TOO_MUCH_AT_ONCE
 from schema.limits import Pace
+from schema.pacing import FIRST_WINDOW_BYTES
+from schema.served import Drain
+from server.drain import Notice
+from tests.rooms.fakes import run_loop
 
 from .loops import SkippingLoop, run_skipping
-from .sockets import Ended, Socket, opened, recognised
+from .sockets import ENOUGH_SECONDS, Ended, Socket, opened, recognised
 
 QUERY = "{ viewer { isAuthenticated } }"
 ONE, OTHER = "192.0.2.1", "192.0.2.2"
@@ -37,21 +42,241 @@ async def _never(self: socket_module.Socket, *_: object) -> None:
 # Operations
 
 
+FOLLOW = 'subscription { messages(roomId: "x") { sequence } }'
+FAST: dict[str, Any] = {"socket_frames_per_second": 0}
+
+
+class Held:
+    """Within, operations begin and end when they are told to. ``working`` are those that have begun, in their order."""
+
+    def __init__(self) -> None:
+        self.working: list[str] = []
+        self._release: dict[str, asyncio.Event] = {}
+
+    async def stream(self, socket: socket_module.Socket, operation_id: str, *_: object) -> str:
+        self.working.append(operation_id)
+        self._release[operation_id] = asyncio.Event()
+        await self._release[operation_id].wait()
+        return await socket._finish(operation_id, {"id": operation_id, "type": "complete"})
+
+    def release(self, *operation_ids: str) -> None:
+        for operation_id in operation_ids:
+            self._release[operation_id].set()
+
+    async def begun(self, number: int) -> None:
+        async with asyncio.timeout(ENOUGH_SECONDS):
+            while len(self.working) < number:  # noqa: ASYNC110 - a turn of the loop each
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    held = Held()
+
+    async def stream(socket: socket_module.Socket, *arguments: Any) -> str:
+        return await held.stream(socket, *arguments)
+
+    with patch.object(socket_module.Socket, "_stream", stream):
+        yield held
+
+
+async def answered(socket: Socket) -> None:
+    """Return once everything that was sent before has been handled."""
+    await socket.send(type="ping")
+    assert await socket.receive() == {"type": "pong"}
+
+
 @pytest.mark.keeps("socket_operations")
 @pytest.mark.exceeds("socket_operations")
-async def test_fifty_operations_run_and_one_more_is_refused_alone() -> None:
+async def test_fifty_operations_are_worked_on_and_more_follow_in_their_order(held: Held) -> None:
     async with opened() as socket:
         await socket.init()
-        with patch.object(socket_module.Socket, "_stream", _never):
-            for number in range(50):
-                await socket.subscribe(str(number), QUERY)
-            await socket.subscribe("one more", QUERY)
+        names = [str(number) for number in range(53)]
+        for name in names:
+            await socket.subscribe(name, QUERY)
+        await answered(socket)
+        assert held.working == names[:50]
+        held.release("7", "3")
+        assert {(await socket.receive())["id"] for _ in range(2)} == {"3", "7"}
+        await held.begun(52)
+        assert held.working == names[:52]
+        await socket.send(type="complete", id="0")
+        await held.begun(53)
+
+
+async def test_one_that_waits_may_be_completed_and_never_begins(held: Held) -> None:
+    async with opened(limits=Limits(socket_operations=1)) as socket:
+        await socket.init()
+        for name in "123":
+            await socket.subscribe(name, QUERY)
+        await socket.send(type="complete", id="2")
+        await answered(socket)
+        held.release("1")
+        await held.begun(2)
+        assert held.working == ["1", "3"]
+
+
+async def test_the_id_of_one_that_waits_is_in_use(held: Held) -> None:
+    async with opened(limits=Limits(socket_operations=1)) as socket:
+        await socket.init()
+        for name in "122":
+            await socket.subscribe(name, QUERY)
+        assert await socket.closed() == SUBSCRIBER_EXISTS
+
+
+@pytest.mark.keeps("socket_waiting_operations")
+@pytest.mark.exceeds("socket_waiting_operations")
+async def test_a_hundred_wait_and_more_are_read_once_one_of_them_has_begun(held: Held) -> None:
+    async with opened(limits=Limits(**FAST), extensions=CAN_WAIT) as socket:
+        await socket.init()
+        names = [str(number) for number in range(152)]
+        for name in names[:150]:
+            await socket.subscribe(name, QUERY)
+        await answered(socket)
+        for name in names[150:]:
+            await socket.subscribe(name, QUERY)
+        await socket.send(type="ping")
+        await run_loop(50)
+        assert socket.nothing_waits, "the ping is not read"
+        held.release("0", "1")
+        assert {(await socket.receive()).get("id") for _ in range(3)} == {"0", "1", None}
+        for name in names[2:]:
+            await held.begun(min(50 + int(name), 152))
+            held.release(name)
+            assert (await socket.receive())["id"] == name
+        assert held.working == names
+
+
+async def test_they_are_bounded_by_their_size_too(held: Held) -> None:
+    async with opened(limits=Limits(socket_operations=1, body_bytes=1_000, **FAST), extensions=CAN_WAIT) as socket:
+        await socket.init()
+        for name in "1234":
+            await socket.subscribe(name + "x" * 600, QUERY)
+        await socket.send(type="ping")
+        await run_loop(50)
+        assert socket.nothing_waits
+        held.release("1" + "x" * 600)
+        assert {(await socket.receive())["type"] for _ in range(2)} == {"complete", "pong"}
+
+
+async def test_where_the_client_can_not_be_made_wait_one_too_many_is_refused_and_told_what_to_do(held: Held) -> None:
+    async with opened(limits=Limits(**FAST)) as socket:
+        await socket.init()
+        for number in range(151):
+            await socket.subscribe(str(number), QUERY)
+        refused = await socket.receive()
+        assert (refused["id"], refused["type"]) == ("150", "error")
+        assert refused["payload"] == [
+            {
+                "message": socket_module.CROWDED,
+                "extensions": {"code": "RATE_LIMITED", "retryAfter": 1.0},
+            }
+        ]
+
+
+async def test_a_socket_that_is_not_read_is_closed_as_any_other(held: Held) -> None:
+    notice = Notice()
+    drain: Drain = {"began": notice, "delay_seconds": 0.0}
+    limits = Limits(socket_operations=1, socket_waiting_operations=1)
+    async with opened(limits=limits, extensions=CAN_WAIT, drain=drain, pace=Pace(drain_seconds=0)) as socket:
+        await socket.init()
+        for name in "123":
+            await socket.subscribe(name, QUERY)
+        await held.begun(1)
+        notice.set()
+        assert await socket.closed() == SERVICE_RESTART
+
+
+async def test_those_that_wait_have_their_turn_before_a_server_ends(held: Held) -> None:
+    notice = Notice()
+    drain: Drain = {"began": notice, "delay_seconds": 0.0}
+    async with opened(limits=Limits(socket_operations=1), drain=drain) as socket:
+        await socket.init()
+        for name in "12":
+            await socket.subscribe(name, QUERY)
+        await answered(socket)
+        notice.set()
+        for number, name in enumerate("12", 1):
+            await held.begun(number)
+            held.release(name)
+            assert (await socket.receive())["id"] == name
+        assert await socket.closed() == SERVICE_RESTART
+
+
+async def test_subscriptions_that_have_begun_hold_up_no_query() -> None:
+    """Of them there may be fifty more, and one too many is refused alone."""
+    async with opened(limits=Limits(socket_operations=2), extensions=CAN_WAIT) as socket:
+        await socket.init()
+        with (
+            patch.object(socket_module, "shared_in", return_value=None),
+            patch.object(socket_module, "events", _endless),
+        ):
+            for name in "123":
+                await socket.subscribe(name, FOLLOW)
             refused = await socket.receive()
-            assert (refused["id"], refused["type"]) == ("one more", "error")
-            assert refused["payload"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 1.0}
-            await socket.send(type="complete", id="0")
-        await socket.subscribe("one more", QUERY)
-        assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
+        assert (refused["id"], refused["type"]) == ("3", "error")
+        assert refused["payload"] == [
+            {
+                "message": "Too many subscriptions on this socket: complete one of them, or open another socket.",
+                "extensions": {"code": "RATE_LIMITED", "retryAfter": 1.0},
+            }
+        ]
+        for number in range(10):
+            await socket.subscribe(f"query {number}", QUERY)
+        assert Counter([(await socket.receive())["type"] for _ in range(20)]) == {"next": 10, "complete": 10}
+        await socket.send(type="complete", id="1")
+        with (
+            patch.object(socket_module, "shared_in", return_value=None),
+            patch.object(socket_module, "events", _endless),
+        ):
+            await socket.subscribe("3", FOLLOW)
+            await answered(socket)
+
+
+async def _endless(*_: object) -> AsyncIterator[Any]:
+    await asyncio.Event().wait()
+    yield
+
+
+@pytest.mark.parametrize("number", [100, 1_000])
+async def test_however_many_queries_are_sent_at_once_all_are_answered(number: int) -> None:
+    """The pongs stand behind all of them in the client's stream, and the window is full long before."""
+    async with opened(limits=Limits(**FAST), extensions=CAN_WAIT) as socket:
+        socket.signs_receipts = False
+        await socket.init()
+        for each in range(number):
+            await socket.subscribe(str(each), QUERY)
+        kinds: Counter[str] = Counter()
+        pings: list[dict[str, Any]] = []
+        while kinds["complete"] < number:
+            message = await socket.receive()
+            kinds[message["type"]] += 1
+            if message["type"] == "ping" and kinds["next"] > number - 150:
+                await socket.send(type="pong", payload=message["payload"])
+            elif message["type"] == "ping":
+                pings.append(message)
+        assert (kinds["next"], kinds["error"]) == (number, 0)
+
+
+def test_a_client_that_takes_nothing_of_what_it_asked_for_is_sent_away_and_is_not_read_before() -> None:
+    """Of a thousand queries so many are worked on and wait; the rest is not even read."""
+
+    async def course(loop: SkippingLoop) -> int | None:
+        unsent = FIRST_WINDOW_BYTES * 10
+        frames = {"write": lambda _: None, "unsent": lambda: unsent, "listen": lambda _: None}
+        limits = Limits(socket_frames_per_second=0)
+        async with opened(limits=limits, extensions={**CAN_WAIT, "salas.frames": frames}) as socket:
+            await socket.send(type="connection_init")
+            for number in range(1_000):
+                await socket.subscribe(f"{number}" + "x" * 1_000, QUERY)
+            while socket.unread > 900:  # noqa: ASYNC110 - the queries need threads
+                await asyncio.sleep(0.001)
+            loop.skip_waits()
+            await asyncio.sleep(60)
+            assert socket.unread > 700
+            return await socket.closed()
+
+    assert run_skipping(course) == NO_RECEIPT
 
 
 async def test_operations_that_end_make_room_for_others() -> None:
@@ -62,14 +287,13 @@ async def test_operations_that_end_make_room_for_others() -> None:
             assert [(await socket.receive())["type"] for _ in range(2)] == ["next", "complete"]
 
 
-async def test_zero_operations_are_no_limit() -> None:
-    async with opened(limits=Limits(socket_operations=0)) as socket:
+async def test_zero_operations_are_no_limit(held: Held) -> None:
+    limits = Limits(socket_operations=0, socket_waiting_operations=0, **FAST)
+    async with opened(limits=limits) as socket:
         await socket.init()
-        with patch.object(socket_module.Socket, "_stream", _never):
-            for number in range(60):
-                await socket.subscribe(str(number), QUERY)
-            await socket.send(type="ping")
-            assert await socket.receive() == {"type": "pong"}
+        for number in range(260):
+            await socket.subscribe(str(number), QUERY)
+        await held.begun(260)
 
 
 # Messages a second
@@ -115,7 +339,7 @@ async def test_messages_of_any_kind_count() -> None:
         await socket.init()
         await socket.send(type="pong")
         await socket.send(type="complete", id="1")
-        await socket.send(type="pong", payload={"receipt": 99})
+        await socket.send(type="pong", payload={"receipt": 2**31})
         await socket.send(type="pong", payload={"no": "receipt"})
         assert await socket.closed() == TOO_MUCH_AT_ONCE
 
@@ -182,8 +406,10 @@ async def test_who_confirms_may_ask_for_as_many_pongs_as_they_like() -> None:
 
 
 async def test_results_that_nobody_confirms_wait_and_count_as_running() -> None:
-    """However cheap the queries are, no more than the window is sent, and no more than fifty wait."""
-    limits = Limits(socket_window_bytes=500, socket_operations=10, socket_frames_per_second=0)
+    """However cheap the queries are, no more than the window is sent, and no more than those that may wait are kept."""
+    limits = Limits(
+        socket_window_bytes=500, socket_operations=10, socket_waiting_operations=10, socket_frames_per_second=0
+    )
     async with opened(limits=limits, pace=QUIET) as socket:
         socket.signs_receipts = False
         await socket.init()

@@ -76,7 +76,7 @@ def known() -> Iterator[None]:
 
 
 async def follow(
-    socket: Socket, after: str | None = None, payload: dict[str, str] | None = None, operation_id: str = "1"
+    socket: Socket, after: str | None = None, payload: dict[str, Any] | None = None, operation_id: str = "1"
 ) -> None:
     await socket.init(payload)
     await socket.subscribe(operation_id, FOLLOW, roomId=encode_id("Room", 1), after=after)
@@ -212,9 +212,13 @@ async def sequences(socket: Socket, number: int) -> list[int]:
     return [(await socket.receive())["payload"]["data"]["messages"]["sequence"] for _ in range(number)]
 
 
-@pytest.mark.parametrize("with_payload", [True, False])
-async def test_who_comes_back_with_the_same_operation_goes_on_after_what_was_confirmed(
-    log: FakeLog, known: None, receipts: Receipts, with_payload: bool
+@pytest.mark.parametrize(
+    ("with_payload", "heard"),
+    [(True, [4]), (False, [1, 2, 3, 4])],
+    ids=["signed", "not signed: it may have come unasked"],
+)
+async def test_a_client_that_comes_back_with_the_same_operation_goes_on_after_what_it_has_signed(
+    log: FakeLog, known: None, receipts: Receipts, with_payload: bool, heard: list[int]
 ) -> None:
     after = log_cursor(1, 0)
     async with opened(log, receipts=receipts, leave_code=1006) as socket:
@@ -227,7 +231,7 @@ async def test_who_comes_back_with_the_same_operation_goes_on_after_what_was_con
     log.append()
     async with opened(log, receipts=receipts, leave_code=1006) as socket:
         await follow(socket, after, KNOWN, MADE_ID)
-        assert await sequences(socket, 1) == [4]
+        assert await sequences(socket, len(heard)) == heard
 
 
 async def heard_and_confirmed(socket: Socket, sequence: int) -> None:
@@ -379,7 +383,7 @@ async def test_a_receipt_is_taken_at_once_where_the_server_offers_it_and_nothing
     log: FakeLog, known: None, receipts: Receipts
 ) -> None:
     frames = Frames()
-    extensions = {"salas.frames": {"write": frames.write, "listen": frames.listen}}
+    extensions = {"salas.frames": {"write": frames.write, "unsent": lambda: 0, "listen": frames.listen}}
     async with opened(log, extensions=extensions, receipts=receipts, leave_code=1006) as socket:
         await socket.send(type="connection_init", payload=KNOWN)
         await socket.subscribe(MADE_ID, FOLLOW, roomId=encode_id("Room", 1), after=log_cursor(1, 0))
