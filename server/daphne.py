@@ -2,10 +2,11 @@
 meant, and which reads no more from the network than its applications take.
 
 What it is: subclasses of Daphne's server and socket. To an application all is as under Daphne, and a WebSocket scope
-has four extensions: ``salas.drain``; ``salas.backpressure``, which says that a client can send no more while the
-application doesn't read; ``salas.frames``, to put texts on the wire at once and
-to take some when they come; and ASGI's ``websocket.http.response``, to
-answer a handshake with other than 403. The scope of a request says in ``salas.drain`` whether a drain has begun.
+has five extensions: ``salas.drain``; ``salas.backpressure``, which says that a client can send no more while the
+application doesn't read; ``salas.frames``, to put texts on the wire at once, to know how much of them waits for the
+network, and to take messages when they come; ``salas.pings``, to send pings of RFC 6455 and hear the pongs; and ASGI's
+``websocket.http.response``, to answer a handshake with other than 403. The scope of a request says in ``salas.drain``
+whether a drain has begun.
 Concurrency: the reactor's event loop, which runs in the main thread; ``drain`` may be called from a signal handler.
 Lifecycle: ``run`` returns when a drain is over.
 Invariants: every TCP connection is in ``_transports`` while it is open. A socket whose application has ended is closed.
@@ -108,7 +109,12 @@ class Server(DaphneServer):  # type: ignore[misc]  # Daphne has no types
         extensions = {
             EXTENSION: offer,
             "salas.backpressure": {},
-            "salas.frames": {"write": protocol.write_texts, "listen": protocol.listen},
+            "salas.frames": {
+                "write": protocol.write_texts,
+                "unsent": protocol.unsent_bytes,
+                "listen": protocol.listen,
+            },
+            "salas.pings": {"send": protocol.sendPing, "listen": protocol.listen_to_pongs},
             "websocket.http.response": {},
         }
         protocol.inbox = Inbox(self.limits.socket_inbound_frames, self.limits.body_bytes, protocol.read_on)
@@ -263,6 +269,7 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
     _closed_for_restart = False
     _denial: Event | None = None
     _take: Callable[[bytes], bool] | None = None
+    _take_pong: Callable[[bytes], None] | None = None
     _frames = 0  # in the second that ends at _second_ends
     _pongs = 0
     _second_ends = 0.0
@@ -323,13 +330,25 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         if self._pongs <= PONGS_PER_SECOND:
             super().onPing(payload)
 
+    def onPong(self, payload: bytes) -> None:  # noqa: N802
+        """Those to Daphne's own pings come by here too; their payloads are none that an application sends."""
+        if self._take_pong is not None and self.state == self.STATE_OPEN:
+            self._take_pong(payload)
+
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
-        if self.state == self.STATE_OPEN and not (self._take is not None and not isBinary and self._take(payload)):
+        if self.state == self.STATE_OPEN and not (self._take is not None and self._take(payload)):
             super().onMessage(payload, isBinary)
 
     def listen(self, take: Callable[[bytes], bool]) -> None:
-        """Offer each text to ``take`` when it comes; what it takes goes no further. It must not raise."""
+        """Offer each message, text or binary, to ``take`` when it comes; what it takes goes no further.
+
+        It must not raise.
+        """
         self._take = take
+
+    def listen_to_pongs(self, take: Callable[[bytes], None]) -> None:
+        """Give the payload of each pong of RFC 6455 to ``take``, which must not raise."""
+        self._take_pong = take
 
     # What goes out
 
@@ -351,6 +370,13 @@ class Socket(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             taken = 0
         if taken < len(frames):
             transport.write(frames[taken:])
+
+    def unsent_bytes(self) -> int:
+        """How much waits for the kernel to take it. Nothing does on a socket that is closed."""
+        if self.state != self.STATE_OPEN:
+            return 0
+        transport = self.transport
+        return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
 
     # What is refused below the application
 

@@ -96,7 +96,7 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
             await echo(receive, send)
         case [_, "heeds"]:
             await heed(scope, receive, send)
-        case [_, "deaf" | "frames" | "takes" | "cookies"]:
+        case [_, "deaf" | "frames" | "pings" | "takes" | "cookies"]:
             await extended(scope, receive, send)
         case [_, "close", code, reason]:
             await send({"type": "websocket.close", "code": int(code), "reason": reason})
@@ -143,8 +143,10 @@ async def extended(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.send", "text": dict(scope["headers"])[b"cookie"].decode()})
     elif scope["path"] == "/takes":
         await take_frames(scope["extensions"]["salas.frames"], receive, send)
+    elif scope["path"] == "/pings":
+        await send_pings(scope["extensions"], receive)
     else:
-        await write_frames(scope["extensions"]["salas.frames"]["write"], receive, send)
+        await write_frames(scope["extensions"]["salas.frames"], receive, send)
 
 
 async def take_frames(frames: Any, receive: Any, send: Any) -> None:
@@ -167,10 +169,21 @@ async def take_frames(frames: Any, receive: Any, send: Any) -> None:
     await echo(receive, send)
 
 
-async def write_frames(write: Any, receive: Any, send: Any) -> None:
+async def send_pings(extensions: Any, receive: Any) -> None:
+    """Send a ping with each text as its payload, and say what the pongs have."""
+    write, pings = extensions["salas.frames"]["write"], extensions["salas.pings"]
+    pings["listen"](lambda payload: write([b"pong " + payload]))
+    while (event := await receive())["type"] == "websocket.receive":
+        write([b"before"])
+        pings["send"](event["text"].encode())
+        write([b"after"])
+
+
+async def write_frames(frames: Any, receive: Any, send: Any) -> None:
     """Write texts of the sizes asked for, all in one call and before ASGI's own; then go on after the close."""
-    sizes = [int(size) for size in (await receive())["text"].split()]
+    sizes, write = [int(size) for size in (await receive())["text"].split()], frames["write"]
     write([b"%d" % (size % 10) * size for size in sizes])
+    tell(f"{frames['unsent']()} bytes wait")
     await send({"type": "websocket.send", "text": "that was all"})
     write([b"and this"])
     await send({"type": "websocket.close", "code": 4000})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from hypothesis import given
@@ -95,11 +96,21 @@ async def test_a_text_that_is_not_utf8_ends_the_socket(served: Served) -> None:
         assert socket.close_code == 1007
 
 
-async def test_what_an_application_takes_at_once_goes_no_further(served: Served) -> None:
+@pytest.mark.parametrize("too", ["mine, too", b"mine, too"], ids=["text", "binary"])
+async def test_what_an_application_takes_at_once_goes_no_further(served: Served, too: str | bytes) -> None:
     async with connect(f"{served.websocket_url}/takes", compression=None) as socket:
-        for text in ("go on", "mine", "mine, too", "and so on"):
+        for text in ("go on", "mine", too, "and so on"):
             await socket.send(text)
         assert [await socket.recv() for _ in range(4)] == ["took mine", "took mine, too", "go on", "and so on"]
+
+
+async def test_pings_of_the_websocket_s_own_are_sent_in_order_and_their_pongs_heard(served: Served) -> None:
+    async with connect(f"{served.websocket_url}/pings", ping_interval=None) as socket:
+        for text in ("17", "x" * 125):
+            await socket.send(text)
+            assert [await socket.recv() for _ in range(3)] == ["before", "after", f"pong {text}"]
+        await socket.pong(b"unasked")
+        assert await socket.recv() == "pong unasked", "whether it was asked for is the application's to know"
 
 
 async def test_texts_arrive_whole_in_order_and_before_what_is_sent_after_them(served: Served) -> None:
@@ -119,4 +130,6 @@ async def test_what_the_system_does_not_take_at_once_waits_its_turn(served: Serv
         await socket.send(" ".join([str(SIZES[-1])] * MANY))
         await served.logged("wrote after the close", times=1)
         heard = [len(await asyncio.wait_for(socket.recv(), 10)) for _ in range(MANY + 2)]
+    (waiting,) = [int(found) for found in re.findall(r"(\d+) bytes wait", served.log) if int(found) > 0]
+    assert waiting < SIZES[-1] * MANY + 10 * MANY
     assert heard == [SIZES[-1]] * MANY + [len("that was all"), len("and this")]
