@@ -58,6 +58,13 @@ class Limits:
     # What people do
     send_burst: int = 20
     sends_per_second: float = 5.0
+    join_burst: int = 30
+    joins_per_second: float = 0.5
+    address_join_burst: int = 150
+    address_joins_per_second: float = 1.0
+    memberships_per_viewer: int = 1_000
+    write_burst: int = 100
+    writes_per_second: float = 20.0
     logins_per_account: int = 10
     logins_per_address: int = 100
     login_seconds: float = 300.0

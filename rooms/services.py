@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from . import inputs, validation
+from . import inputs, rates, validation
 from .appending import append
 from .attempts import Attempt, attempt, network_of
 from .epochs import current_epoch
@@ -40,6 +41,7 @@ from .selectors import (
     CHANGE_MEMBERS,
     Standing,
     former_slugs,
+    has_memberships,
     is_banned_address,
     is_own,
     member_to_change,
@@ -193,18 +195,20 @@ def _note_access(actor: Viewer, room: Room, before: RoomAccess, *, has_new_passw
 def join_room(
     *, viewer: Viewer, slug: str, display_name: str, password: str | None = None, address: str | None = None
 ) -> Joined:
-    """Make the viewer a member; who is one already only gets the new display name.
+    """Make the viewer a member; a member only gets the new display name, and nothing is written where that is the old.
 
     Somebody without an account becomes a guest, or stays the guest they are. ``address`` is the IP address that they
-    come from, for bans of guests and to count tries.
-    Raises NotFound, RoomArchived, WrongPassword, Forbidden (Banned), BadUserInput, and RateLimited where a password is
-    given.
+    come from, for bans of guests and to count joins and tries at passwords.
+    Raises NotFound, RoomArchived, WrongPassword, Forbidden (Banned), BadUserInput, RateLimited.
     """
     name = inputs.display_name(display_name)
+    _keep_join_rates(viewer, address)
     seen, is_right = _room_to_join(viewer, slug, password, address)
     if seen is None:
         raise NotFound
-    _require_admitted(viewer, seen, is_right, address)
+    member = _require_admitted(viewer, seen, is_right, address).member
+    if member is not None and _is_as_before(viewer, member, name, address):
+        return Joined(seen, member, viewer.guest, viewer.token if viewer.guest else None)
     with transaction.atomic():
         room = room_to_change(viewer=viewer, room_id=seen.pk)
         _require_still_admitted(viewer, room, seen, address)
@@ -267,6 +271,27 @@ def update_member(*, actor: Viewer, member_id: int, display_name: str, role: Mem
     return member
 
 
+def _keep_join_rates(viewer: Viewer, address: str | None) -> None:
+    """Raises RateLimited. The viewer first, so that one alone does not use up what its network has."""
+    limits = settings.LIMITS
+    own = [f"join {viewer.key}"] if viewer.key is not None else []
+    for wait in rates.take(*own, burst=limits.join_burst, per_second=limits.joins_per_second):
+        if wait:
+            raise RateLimited(wait, "You join rooms too often. Wait a little, then try again.")
+    burst, per_second = limits.address_join_burst, limits.address_joins_per_second
+    (wait,) = rates.take(f"join from {network_of(address)}", burst=burst, per_second=per_second)
+    if wait:
+        raise RateLimited(wait, "Too many join rooms from your network just now. Wait a little, then try again.")
+
+
+def _is_as_before(viewer: Viewer, member: Member, name: str, address: str | None) -> bool:
+    """Whether there is nothing to write. A guest that was known by a session has a token to come."""
+    if member.display_name != name:
+        return False
+    guest = viewer.guest
+    return guest is None or (viewer.token is not None and (guest.display_name, guest.address) == (name, address))
+
+
 def _room_to_join(viewer: Viewer, slug: str, password: str | None, address: str | None) -> tuple[Room | None, bool]:
     """The room, and whether this is its password. A password is hashed once, and counted, room or no room."""
     if password is None:
@@ -299,14 +324,15 @@ def _is_password(password: str, room: Room | None, made: Attempt) -> bool:
     return is_password
 
 
-def _require_admitted(viewer: Viewer, room: Room, is_right: bool, address: str | None) -> None:
+def _require_admitted(viewer: Viewer, room: Room, is_right: bool, address: str | None) -> Standing:
     found = _require_welcome(viewer, room, address)
     if found.member is not None or room.access == RoomAccess.OPEN:
-        return
+        return found
     if room.access == RoomAccess.MEMBERS:
         raise Forbidden("Members of this room are added in the admin.")
     if not is_right:
         raise WrongPassword
+    return found
 
 
 def _require_still_admitted(viewer: Viewer, room: Room, seen: Room, address: str | None) -> None:
@@ -342,6 +368,8 @@ def _named_guest(guest: Guest | None, name: str, address: str | None) -> Guest:
 def _entered(room: Room, viewer: Viewer, name: str) -> Member:
     """Under the room's lock: the membership of ``viewer``, made, renewed or merely renamed."""
     member = Member.objects.filter(room=room, user=viewer.user, guest=viewer.guest).first()
+    if member is None or member.left_at is not None:
+        _require_few_memberships(viewer)
     if member is None:
         return _enter(room, Member(room=room, user=viewer.user, guest=viewer.guest), name, MemberRole.MEMBER)
     if member.left_at is not None:
@@ -350,6 +378,13 @@ def _entered(room: Room, viewer: Viewer, name: str) -> Member:
     member.display_name = name
     member.save(update_fields=["display_name"])
     return member
+
+
+def _require_few_memberships(viewer: Viewer) -> None:
+    """Joins of one viewer that are made at the same moment may exceed it by as many."""
+    limit = settings.LIMITS.memberships_per_viewer
+    if limit and has_memberships(viewer, limit):
+        raise Forbidden(f"You are in {limit:,} rooms, as many as one may be in. Leave one of them first.")
 
 
 def _enter(room: Room, member: Member, name: str, role: MemberRole) -> Member:

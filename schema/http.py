@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from graphql import OperationType
 
-from rooms.exceptions import BadUserInput, Forbidden, OperationTimeout, Refusal, Unauthenticated
+from rooms.exceptions import BadUserInput, Forbidden, OperationTimeout, RateLimited, Refusal, Unauthenticated
 from rooms.identity import OF_ANOTHER_SITE, Flaw, Flawed, Viewer
 from rooms.sessions import GUEST_IN_SESSION, keep_in_session, session_of
 
@@ -45,7 +45,7 @@ ALLOWED = {
 ALLOW_HEADER = "GET, POST"
 PARAMETERS_OF_OBJECTS = ("variables", "extensions")
 authenticate = Identities().viewer_of
-STATUS: dict[type[Refusal], int] = {Unauthenticated: 401, Forbidden: 403, OperationTimeout: 503}
+STATUS: dict[type[Refusal], int] = {Unauthenticated: 401, Forbidden: 403, RateLimited: 429, OperationTimeout: 503}
 CHALLENGE = "WWW-Authenticate"
 CHALLENGES = {Flaw.TOKEN: 'Bearer error="invalid_token"'}  # RFC 6750, section 3.1; not only with 401: RFC 9110, 11.6.1
 

@@ -34,6 +34,7 @@ from .introspection import may_introspect, without_suggestion
 from .projection import encoded
 from .requests import OperationRequest
 from .tracing import note_operation
+from .writes import require_turn_to_write
 
 # What hands out credentials needs none, and neither does ending some that have ended.
 WITHOUT_VIEWER = frozenset({"login", "joinRoom", "logout", "__typename"})
@@ -113,6 +114,8 @@ async def answered(schema: BaseSchema, document: Document, request: OperationReq
     """
     try:
         async with InTime():
+            if document.operation.operation is OperationType.MUTATION:
+                require_turn_to_write(document, request.variables, context)
             call = call_in(schema, document, request.variables, context)
             arguments = _arguments(schema, request, context)
             if call is not None:

@@ -35,6 +35,7 @@ def database_at_rest(request: pytest.FixtureRequest, _django_db_marker: None) ->
 @pytest.fixture(autouse=True, scope="session")
 def quick_people() -> Iterator[None]:
     """What people do in minutes and from everywhere tests do at once from here; those of a limit put it back."""
-    none = dict.fromkeys(("sends_per_second", "logins_per_account", "logins_per_address"), 0)
+    rates = ("sends_per_second", "joins_per_second", "address_joins_per_second", "writes_per_second")
+    none = dict.fromkeys((*rates, "logins_per_account", "logins_per_address"), 0)
     with override_settings(LIMITS=replace(settings.LIMITS, **none)):
         yield

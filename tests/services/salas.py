@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LIFTED = (  # one guest at 127.0.0.1 does here what hundreds do elsewhere
+    "ADDRESS_JOINS_PER_SECOND",
+    "JOINS_PER_SECOND",
     "SENDS_PER_SECOND",
     "SOCKETS",
     "SOCKETS_PER_ADDRESS",
     "SOCKETS_PER_VIEWER",
+    "WRITES_PER_SECOND",
 )
 P = ParamSpec("P")
 T = TypeVar("T")
