@@ -274,8 +274,8 @@ def update_member(*, actor: Viewer, member_id: int, display_name: str, role: Mem
 def _keep_join_rates(viewer: Viewer, address: str | None) -> None:
     """Raises RateLimited. The viewer first, so that one alone does not use up what its network has."""
     limits = settings.LIMITS
-    own = [f"join {viewer.key}"] if viewer.key is not None else []
-    for wait in rates.take(*own, burst=limits.join_burst, per_second=limits.joins_per_second):
+    if viewer.key is not None:
+        (wait,) = rates.take(f"join {viewer.key}", burst=limits.join_burst, per_second=limits.joins_per_second)
         if wait:
             raise RateLimited(wait, "You join rooms too often. Wait a little, then try again.")
     burst, per_second = limits.address_join_burst, limits.address_joins_per_second
