@@ -117,7 +117,10 @@ def test_nothing_is_asked_of_the_session_at_its_start() -> None:
 
 
 def test_cursors_that_send_no_limits_are_refused() -> None:
-    with patch.dict(os.environ, {"DATABASE_URL": f"{URL}?server_side_binding=true"}):
-        made = ConnectionHandler({"default": database()})["default"]
+    """The URL cannot ask for them: libpq knows no such parameter. Settings of the operator's own can."""
+    with patch.dict(os.environ, {"DATABASE_URL": URL}):
+        settings = database()
+    settings["OPTIONS"]["server_side_binding"] = True
+    made = ConnectionHandler({"default": settings})["default"]
     with pytest.raises(ImproperlyConfigured, match="server_side_binding"):
         made.get_connection_params()
