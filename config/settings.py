@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import redis.exceptions
 from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from schema.trusted import documents_in
 
@@ -200,6 +203,9 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     )
 }
 
+# A connection that was lost meanwhile, or whose server has become a replica, is closed and opened once more.
+ONCE_MORE = Retry(NoBackoff(), 1, (redis.exceptions.ConnectionError, redis.exceptions.ReadOnlyError))
+
 # What clients have confirmed is remembered here. Nobody waits long for it: without it they go on from ``after``.
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
@@ -207,7 +213,7 @@ CACHES: dict[str, dict[str, Any]] = {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": [REDIS_URL],  # Django splits a text at commas and semicolons, a password's too
             "KEY_PREFIX": REDIS_PREFIX,
-            "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+            "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": ONCE_MORE},
         }
         if REDIS_URL
         else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 200_000}}
