@@ -91,7 +91,7 @@ class Window:
     def wants_receipt_now(self) -> bool:
         """Whether so much was sent since the last ping, or in all, that the next should not wait."""
         unreceipted = self.sent_bytes - self._receipted_bytes
-        return unreceipted >= self._allowed_bytes // 4 or (self.is_full and unreceipted > 0)
+        return unreceipted > 0 and (unreceipted >= self._allowed_bytes // 4 or self.is_full)
 
     @property
     def has_unreceipted(self) -> bool:

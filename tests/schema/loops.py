@@ -26,20 +26,24 @@ class SkippingSelector(selectors.DefaultSelector):
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):
-    """Like any other until ``skip_waits``. From then on nothing may be left to threads: they take real time."""
+    """Like any other until ``skip_waits``. From then on its time passes by being skipped alone, however busy the machine
+    is, and nothing may be left to threads: they take real time."""
 
     def __init__(self) -> None:
         self._skipped = 0.0
+        self._stopped_at: float | None = None
         self._skipping = SkippingSelector()
         super().__init__(self._skipping)
 
     def time(self) -> float:
-        return super().time() + self._skipped
+        return (super().time() if self._stopped_at is None else self._stopped_at) + self._skipped
 
     def skip_waits(self) -> None:
+        self._stopped_at = super().time()
         self._skipping.skip = self._skip
 
     def skip_no_more(self) -> None:
+        self._stopped_at = None
         self._skipping.skip = None
 
     def _skip(self, seconds: float) -> None:

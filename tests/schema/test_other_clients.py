@@ -30,7 +30,7 @@ from tests.rooms.fakes import FakeLog, run_loop
 from . import test_subscriptions
 from .loops import SkippingLoop, run_skipping
 from .sockets import Socket, opened, recognised
-from .test_subscriptions import KNOWN, follow, sequences
+from .test_subscriptions import KNOWN, MADE_ID, follow, sequences
 
 QUERY = "{ __typename }"
 BOM = b"\xef\xbb\xbf"
@@ -108,14 +108,14 @@ async def test_what_is_no_message_in_a_binary_frame_ends_the_socket_and_says_why
 async def test_a_receipt_may_be_signed_in_a_binary_frame(log: FakeLog, known: None, receipts: Receipts) -> None:
     async with opened(log, receipts=receipts, leave_code=1006) as socket:
         socket.signs_receipts = False
-        await follow(socket, log_cursor(1, 0), KNOWN)
+        await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
         assert await sequences(socket, 3) == [1, 2, 3]
         await send_binary(socket, type="pong", payload=(await socket.receive())["payload"])
         await socket.send(type="ping")
         await socket.receive()
     log.append()
     async with opened(log, receipts=receipts) as socket:
-        await follow(socket, log_cursor(1, 0), KNOWN)
+        await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
         assert await sequences(socket, 1) == [4]
 
 
@@ -193,14 +193,14 @@ def test_such_answers_confirm_no_position(log: FakeLog) -> None:
         async with remembering() as receipts:
             async with opened(log, receipts=receipts, leave_code=1006, extensions=pings.extensions) as socket:
                 socket.signs_receipts = False
-                await follow(socket, log_cursor(1, 0), KNOWN)
+                await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
                 assert await sequences(socket, 3) == [1, 2, 3]
                 loop.skip_waits()
                 while len(pings.sent) < 2:  # noqa: ASYNC110 - time is skipped
                     await asyncio.sleep(1)
                 loop.skip_no_more()
             async with opened(log, receipts=receipts) as socket:
-                await follow(socket, log_cursor(1, 0), KNOWN)
+                await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
                 return await sequences(socket, 3)
 
     assert run_skipping(course) == [1, 2, 3]
@@ -214,7 +214,7 @@ def test_one_that_signs_after_all_is_asked_by_message_again_and_comes_back_to_wh
         async with remembering() as receipts:
             async with opened(log, receipts=receipts, leave_code=1006, extensions=pings.extensions) as socket:
                 socket.signs_receipts = False
-                await follow(socket, log_cursor(1, 0), KNOWN)
+                await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
                 assert await sequences(socket, 3) == [1, 2, 3]
                 late = await socket.receive()
                 loop.skip_waits()
@@ -227,7 +227,7 @@ def test_one_that_signs_after_all_is_asked_by_message_again_and_comes_back_to_wh
                 assert await socket.receive() == {"type": "pong"}
             log.append()
             async with opened(log, receipts=receipts) as socket:
-                await follow(socket, log_cursor(1, 0), KNOWN)
+                await follow(socket, log_cursor(1, 0), KNOWN, MADE_ID)
                 return await sequences(socket, 1)
 
     assert run_skipping(course) == [4]
