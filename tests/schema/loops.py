@@ -26,8 +26,9 @@ class SkippingSelector(selectors.DefaultSelector):
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):
-    """Like any other until ``skip_waits``. From then on its time passes by being skipped alone, however busy the machine
-    is, and nothing may be left to threads: they take real time."""
+    """Like any other until ``skip_waits``. From then on its time passes by being skipped alone, and not while the machine
+    is busy; and nothing may be left to threads: they take real time.
+    """
 
     def __init__(self) -> None:
         self._skipped = 0.0

@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
+from config.installation import derived_prefix
 from tests.services.service import STOP_SECONDS, Service
 
 if TYPE_CHECKING:
@@ -98,8 +100,30 @@ class Salas(Service):
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call ``function`` in this process, with the server's database as Django's default one."""
-        with self._unblocked(), default_database(self.database_url), the_server_s_hashers():
+        with self._unblocked(), default_database(self.database_url), the_server_s_hashers(), self._layer():
             return function(*args, **kwargs)
+
+    @contextmanager
+    def _layer(self) -> Iterator[None]:
+        """Within, what this process announces is heard by the server's."""
+        from channels import DEFAULT_CHANNEL_LAYER
+        from channels.layers import channel_layers
+        from channels_redis.pubsub import RedisPubSubChannelLayer
+
+        if not self.redis_url:
+            yield
+            return
+        layer = RedisPubSubChannelLayer(hosts=[self.redis_url], prefix=self._redis_prefix)
+        before = channel_layers.set(DEFAULT_CHANNEL_LAYER, layer)
+        try:
+            yield
+        finally:
+            channel_layers.set(DEFAULT_CHANNEL_LAYER, before or channel_layers.make_backend(DEFAULT_CHANNEL_LAYER))
+
+    @property
+    def _redis_prefix(self) -> str:
+        environment, name = self.environment(), urlsplit(self.database_url).path.removeprefix("/")
+        return environment.get("REDIS_PREFIX") or derived_prefix(environment["SECRET_KEY"], name)
 
     async def acall(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do the same from an asynchronous test."""
