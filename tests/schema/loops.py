@@ -26,8 +26,8 @@ class SkippingSelector(selectors.DefaultSelector):
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):
-    """Like any other until ``skip_waits``. From then on its time passes by being skipped alone, and not while the machine
-    is busy; and nothing may be left to threads: they take real time.
+    """Like any other until ``skip_waits``. From then on its time passes by being skipped alone, however long the work
+    takes, and nothing may be left to threads: they take real time.
     """
 
     def __init__(self) -> None:

@@ -72,8 +72,10 @@ class Nginx(Service):
             ("error_log /var/log/nginx/error.log", "error_log stderr"),
             ("/var/log/nginx/salas.log", str(self.directory / "access.log")),
             ("chat.example", self._host),
-            ("location / {", f"location {self._prefix} {{"),
-            ("proxy_pass http://salas;", f"proxy_pass http://salas{'/' if self._cuts_prefix else ''};"),
+            (
+                "location / {\n            proxy_pass http://salas;",
+                f"location {self._prefix} {{\n            proxy_pass http://salas{'/' if self._cuts_prefix else ''};",
+            ),
         ):
             assert written in text, written
             text = text.replace(written, here)
