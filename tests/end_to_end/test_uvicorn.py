@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import pytest
 from pytest_django import DjangoDbBlocker
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.end_to_end
 ENOUGH_SECONDS = 20
 GUARANTEES = Path(__file__).parents[2] / "docs" / "guarantees.md"
 ENVIRONMENT = {"SALAS_LIMIT_SOCKET_SILENCE_SECONDS": "3"}
+THE_SAME = str(uuid4())  # as clients make ids, and send them again
 
 
 class Uvicorn(Salas):
@@ -134,7 +136,7 @@ async def test_sockets_are_sent_elsewhere_when_it_ends(pair: list[Salas]) -> Non
 
 async def follow_from_the_beginning(socket: ClientConnection, room: Room) -> Subscription:
     payload = {"query": FOLLOW, "variables": {"roomId": room_id(room), "after": log_cursor(room.pk, 0)}}
-    await socket.send(json.dumps({"type": "subscribe", "id": "the same", "payload": payload}))
+    await socket.send(json.dumps({"type": "subscribe", "id": THE_SAME, "payload": payload}))
     return Subscription(socket)
 
 
