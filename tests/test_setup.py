@@ -152,7 +152,7 @@ def test_help_lists_every_command() -> None:
     phony = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
     assert phony
     listed = set(re.findall(r"^make (\w+)", make(ROOT, "help").stdout, re.MULTILINE))
-    assert listed == set(phony[1].split()) - {"browser"}
+    assert listed == set(phony[1].split()) - {"browser", "pgbouncer"}
 
 
 def test_make_alone_shows_the_help() -> None:
@@ -247,7 +247,7 @@ def test_where_to_listen_is_handed_on(bare: Path, before: dict[str, str], after:
     """By the environment, where the settings read it; ``-`` is nothing."""
     (bare / ".venv/bin").mkdir(parents=True)
     write_program(bare / ".venv/bin/python", '[ "$1" = -c ] || echo "$* ${HOST:--} ${PORT:--}"')
-    built = ("-o", ".venv/run", "-o", "frontend/dist/manifest.json")
+    built = ("-o", ".venv/run", "-o", "frontend/dist/manifest.json", "-o", "staticfiles/manifest.json")
     environment = {"PATH": os.environ["PATH"], "HOME": str(bare)} | before
     command = ["make", "run", *built, *after]
     done = subprocess.run(command, cwd=bare, env=environment, capture_output=True, text=True, check=False)
