@@ -65,6 +65,10 @@ class Environment:
         """Host names as ``ALLOWED_HOSTS`` has them."""
         return self._read(name, partial(values.each, values.host), default)
 
+    def listening_host(self, name: str, default: str) -> str:
+        """An address or a name of this machine, to listen at."""
+        return self._read(name, values.listening_host, default)
+
     def origins(self, name: str) -> list[str]:
         """Origins in their normal form (RFC 6454, section 6.2)."""
         return self._read(name, partial(values.each, values.origin), [])

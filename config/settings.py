@@ -90,7 +90,7 @@ elif not SECRET_KEY:
     SECRET_KEY = env.checked(lambda: secret_key_kept_in(BASE_DIR / ".secret_key"), default="")
 
 # Where `manage.py serve` listens, if its options do not say.
-LISTEN_HOST = env.text("HOST", default="127.0.0.1")
+LISTEN_HOST = env.listening_host("HOST", default="127.0.0.1")
 LISTEN_PORT = env.whole_number("PORT", default=8000, most=65535)
 
 # Who may ask for the schema. Where the server answers to this machine alone, as it does for a newcomer, GraphiQL shows

@@ -23,6 +23,7 @@ OFF = ("off", "false", "no", "0", "f", "n")
 MOST = 2**31 - 1  # what PostgreSQL's and C's integers hold; seconds of 68 years
 SHOWN_CHARACTERS = 80
 REDIS_PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+LISTENING_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 
 
@@ -101,6 +102,17 @@ def host(value: str) -> str:
     raise ValueError(
         f"{shown(value)} is not a host name. A host is a name or an address without scheme, port and path, in letters "
         f"a-z, digits, hyphens and dots, and commas stand between several{_suggestion(name)}"
+    )
+
+
+def listening_host(value: str) -> str:
+    """An address or a name of this machine, as a server binds to it: IPv6 without brackets."""
+    name = value.removeprefix("[").removesuffix("]")
+    if _ipv6(name) is not None or LISTENING_NAME.fullmatch(value):
+        return name
+    raise ValueError(
+        f"{shown(value)} is not where a server listens: write an IP address such as 0.0.0.0, or a host name, without "
+        "scheme, port and path"
     )
 
 

@@ -216,7 +216,11 @@ VARIABLES = {
         {"JSON": "JsonFormatter", "Plain": "DiscreetFormatter"},
         ("xml",),
     ),
-    "HOST": Variable(lambda settings: settings.LISTEN_HOST, {"0.0.0.0": "0.0.0.0", "::1": "::1"}),
+    "HOST": Variable(
+        lambda settings: settings.LISTEN_HOST,
+        {"0.0.0.0": "0.0.0.0", "::1": "::1", "[::1]": "::1", "chat_1": "chat_1"},
+        ("http://0.0.0.0", "0.0.0.0:8000", "0.0.0.0/", "a b", "[::1]:8000"),
+    ),
     "PORT": Variable(lambda settings: settings.LISTEN_PORT, {"0": 0, "9000": 9000}, ("x", "-1", "65536", "80.0")),
     "TIME_ZONE": Variable(
         lambda settings: settings.TIME_ZONE,
