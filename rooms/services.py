@@ -281,7 +281,7 @@ def _keep_join_rates(viewer: Viewer, address: str | None) -> None:
     burst, per_second = limits.address_join_burst, limits.address_joins_per_second
     (wait,) = rates.take(f"join from {network_of(address)}", burst=burst, per_second=per_second)
     if wait:
-        raise RateLimited(wait, "Too many join rooms from your network just now. Wait a little, then try again.")
+        raise RateLimited(wait, "Too many joins from your network just now. Wait a little, then try again.")
 
 
 def _is_as_before(viewer: Viewer, member: Member, name: str, address: str | None) -> bool:
