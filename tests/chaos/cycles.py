@@ -78,7 +78,7 @@ async def visits(scene: Scene, number: int, addresses: Sequence[Address]) -> Non
 
 async def visit(scene: Scene, address: Address, turn: int) -> None:
     """Come, subscribe, and leave: in order, without a word, in the midst of the first message, or cut off."""
-    after = log_cursor(scene.room.pk, scene.chance.choice((0, 1)))
+    after = log_cursor(scene.room.pk, scene.chance.choice((0, 1)), scene.room.epoch)
     leave = scene.chance.randrange(4)
     try:
         async with connected(address, scene.probes[0].token) as socket:

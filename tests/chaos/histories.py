@@ -35,7 +35,7 @@ class Device(CarefulFollower):
     """
 
     def _begin(self) -> None:
-        self._operation_id, self._cursor = "1", log_cursor(self._room.pk, 0)
+        self._operation_id, self._cursor = "1", log_cursor(self._room.pk, 0, self._room.epoch)
         self.hearing.begin_again(0)
 
     async def _follow(self, socket: websockets.ClientConnection) -> NoReturn:

@@ -177,7 +177,7 @@ class CarefulFollower:
         self._keepalive = keepalive
         self._turns = in_turn(addresses, chance)
         self._operation_id = f"{name}-{chance.getrandbits(32):08x}"
-        self._cursor = log_cursor(room.pk, 0)
+        self._cursor = log_cursor(room.pk, 0, room.epoch)
 
     async def run(self) -> None:
         while True:

@@ -41,7 +41,12 @@ async def npm_client(
 
     A stubborn one has the options that docs/guarantees.md recommends, and does not give up.
     """
-    variables = {"SALAS_URL": graphql_url, "TOKEN": token, "ROOM_ID": room_id(room), "AFTER": log_cursor(room.pk, 0)}
+    variables = {
+        "SALAS_URL": graphql_url,
+        "TOKEN": token,
+        "ROOM_ID": room_id(room),
+        "AFTER": log_cursor(room.pk, 0, room.epoch),
+    }
     if until is not None:
         variables["UNTIL"] = str(until)
     if is_stubborn:

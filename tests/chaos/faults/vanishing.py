@@ -52,7 +52,7 @@ async def vanish(scene: Scene) -> None:
 async def follow(stack: AsyncExitStack, way: Proxy, scene: Scene, number: int, room: Room) -> None:
     """Return once one is known to follow ``room``."""
     socket = await stack.enter_async_context(connected(way, scene.probes[0].token))
-    await subscribe(socket, str(number), room, log_cursor(room.pk, 0))
+    await subscribe(socket, str(number), room, log_cursor(room.pk, 0, room.epoch))
     if room is scene.room:
         await next_message(socket, keepalive=20)
 
