@@ -115,6 +115,16 @@ class Contestant(ABC):
     def serving(self, workers: int = 1) -> AbstractContextManager[Server]: ...
 
 
+def known_in(tree: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that the code in ``tree`` knows: with other limits an older one refuses to start."""
+    limits = (tree / "config" / "limits.py").read_text()
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(PREFIX) or f" {name.removeprefix(PREFIX).lower()}:" in limits
+    }
+
+
 class BenchedSalas(Salas):
     """``tree`` is where its code is. The log is at its default level."""
 
@@ -126,13 +136,7 @@ class BenchedSalas(Salas):
         self._tree = tree
 
     def environment(self) -> dict[str, str]:
-        """An older tree refuses to start with limits that it does not know."""
-        known = (self._tree / "config" / "limits.py").read_text()
-        return {
-            name: value
-            for name, value in super().environment().items()
-            if not name.startswith(PREFIX) or f" {name.removeprefix(PREFIX).lower()}:" in known
-        }
+        return known_in(self._tree, super().environment())
 
     def working_directory(self) -> Path:
         return self._tree
@@ -164,7 +168,7 @@ class SalasContestant(Contestant):
             yield preferred(Server(f"127.0.0.1:{server.port}", server.pid, [redis.pid]))
 
     def _run(self, arguments: list[str]) -> str:
-        environment = server_environment(self._database_url, "") | {"LOG_LEVEL": "WARNING"}
+        environment = known_in(self._tree, server_environment(self._database_url, "") | {"LOG_LEVEL": "WARNING"})
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=self._tree,
