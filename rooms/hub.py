@@ -116,7 +116,7 @@ class Hub:
                     yield entry
 
     def enter(self, room_id: int, head: int, follower: Follower, epoch: int = 0) -> Seat:
-        """A place at the room's feed, for who reads on by themselves once they are admitted. The rest as above."""
+        """A place at the room's feed, for a follower that reads on by itself once it is admitted. The rest as above."""
         self.start()
         return Seat(self, self._join(room_id, Head(head, follower.access_version, epoch)), follower)
 
